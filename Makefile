@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+# Thin verbs: each is a script of the same name in rig/.
+
+export LINUX ARCH CPUS TASKS FORCE
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 18
+	@echo
+	@echo '  LINUX=dir   use this Linux 7.3 source tree instead of the package'
+	@echo '  ARCH=name   um, x86_64 or arm64, for kernel, boot and kunit'
+	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo'
+	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo'
+	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite'
+
+deps:		## install the tools that everything here needs (Debian)
+fetch:		## get the source of the base kernel: build/linux
+tree:		## base kernel + series as a git branch to work on: build/tree
+absorb:		## write the commits of build/tree back into linux/ and series/
+series:		## print the mail-ready patches: build/series
+kernel:		## build the base and the patched kernel: build/x86_64
+boot:		## a shell in the patched kernel, in QEMU
+kunit:		## run the KUnit tests of the series
+kselftest:	## run the kselftests of the series in QEMU
+demo:		## base and patched kernel side by side: what the series changes
+check:		## prove everything that must hold
+
+deps fetch tree absorb series kernel boot kunit kselftest demo check:
+	@rig/$@
+
+clean:		## remove what was built, keep the fetched source and build/tree
+	rm -rf $(filter-out build/source build/linux build/base build/tree,$(wildcard build/*))
+
+distclean:	## remove build/ altogether, build/tree with it
+	rm -rf build
+
+.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo check clean distclean

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# Sourced first by the scripts in rig/: where things are, how to speak, how to end.
+
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+build=$top/build
+tmp=
+# One language, one sort order, and no git setting of the user in what is generated.
+export LC_ALL=C GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+# Only the outermost script reports an interrupt.
+: "${RIG_TOP:=$$}"
+export RIG_TOP
+
+say() { printf '%s: %s\n' "${0##*/}" "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# need TOOL...: what rig/deps has no group for
+need() {
+	for tool; do
+		command -v "$tool" > /dev/null || die "$tool is missing: run 'make deps' or install it"
+	done
+}
+
+# Everything half-made lives in $tmp until it is renamed into place.
+trap '[ -z "$tmp" ] || rm -rf "$tmp"' EXIT
+trap 'trap "" INT; [ "$RIG_TOP" != $$ ] || echo "interrupted: run it again" >&2; exit 130' INT
+trap 'exit 143' TERM HUP
+
+# need_space DIR MEGABYTES WHAT
+need_space() {
+	free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$2" ] ||
+		die "$3 needs $2 MB in $1, $free MB are free: make room and run it again"
+}
+
+# lock: one script at a time changes build/linux, build/tree, linux/ and series/
+lock() {
+	mkdir -p "$build"
+	exec 9> "$build/.lock"
+	flock -n 9 || { say "waiting for another run to end"; flock 9; }
+}
+
+# field FILE NAME: the value of a "name value" line
+field() { sed -n "s/^$2 //p" "$1"; }
+
+# How patches are printed, whatever the version of git and the settings of the repository.
+# shellcheck disable=SC2034
+diff_options='--full-index --binary --no-renames --diff-algorithm=myers -U3 --no-color
+	--no-ext-diff --no-textconv --src-prefix=a/ --dst-prefix=b/'
+git_patch() {
+	git -c diff.cpp.xfuncname='!^[ \t]*[A-Za-z_][A-Za-z_0-9]*:[[:space:]]*$
+^[A-Za-z_].*$' -c core.quotePath=false -c format.encodeEmailHeaders=true "$@"
+}
+
+# has_work: what build/tree holds that is not in series/, if it does
+has_work() (
+	cd "$build/tree" || exit
+	if [ -e .git/rebase-merge ] || [ -e .git/rebase-apply ]; then
+		echo 'a rebase is under way'
+		return
+	fi
+	work=$(git status --porcelain | sed -n '1s/^...\(.*\)/\1 is changed/p')
+	[ -n "$work" ] || [ "$(git rev-parse HEAD)" = "$(git rev-parse refs/rig/absorbed)" ] ||
+		work='commits that are not absorbed'
+	echo "$work"
+)
+
+# input_id: changes when a file of linux/ or series/ does
+input_id() {
+	tar -C "$top" --sort=name --mtime=@0 --owner=0 --group=0 -cf - linux series | sha256sum
+}
