@@ -4,7 +4,7 @@
 
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 build=$top/build
-tmp=
+tmp='' job=''
 # One language, one sort order, and no git setting of the user in what is generated.
 export LC_ALL=C GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
@@ -22,8 +22,8 @@ need() {
 	done
 }
 
-# Everything half-made lives in $tmp until it is renamed into place.
-trap '[ -z "$tmp" ] || rm -rf "$tmp"' EXIT
+# Everything half-made lives in $tmp until it is renamed into place. $job may still write there.
+trap '[ -z "$job" ] || { kill "$job" && wait; } 2> /dev/null; [ -z "$tmp" ] || rm -rf "$tmp"' EXIT
 trap 'trap "" INT; [ "$RIG_TOP" != $$ ] || echo "interrupted: run it again" >&2; exit 130' INT
 trap 'exit 143' TERM HUP
 
