@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of the resident set size counters share: reading them,
+ * moving over the CPUs, and keeping the test's own memory out of the figures.
+ */
+#ifndef _MM_RSS_STAT_H
+#define _MM_RSS_STAT_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mman.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kselftest.h"
+#include "vm_util.h"
+
+/* A failure of the test itself, in a place that knows no test harness. */
+#define rss_die(fmt, ...) do {					\
+	ksft_print_msg(fmt ": %s\n", ##__VA_ARGS__, strerror(errno));	\
+	_exit(KSFT_FAIL);					\
+} while (0)
+
+#define RSS_MAX_CPUS	8192
+#define RSS_CPU_SETS	(RSS_MAX_CPUS / CPU_SETSIZE)
+
+/* What /proc/PID/status says, in pages; @pgtables is rounded down. */
+struct rss {
+	long hwm;
+	long rss;
+	long anon;
+	long file;
+	long shmem;
+	long swap;
+	long pgtables;
+};
+
+static int rss_cpus[RSS_MAX_CPUS];
+static int rss_nr_cpus;
+static char rss_buf[256 * 1024];
+
+/* Read a whole file of /proc without touching memory that was not touched. */
+static inline int rss_read_file(const char *path)
+{
+	size_t len = 0;
+	ssize_t ret;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	do {
+		ret = read(fd, rss_buf + len, sizeof(rss_buf) - 1 - len);
+		if (ret > 0)
+			len += ret;
+	} while (ret > 0);
+	close(fd);
+	rss_buf[len] = '\0';
+	return ret < 0 ? -1 : 0;
+}
+
+static inline long rss_field(const char *name)
+{
+	char *pos = strstr(rss_buf, name);
+
+	if (!pos)
+		rss_die("no %s in /proc/PID/status", name + 1);
+	return strtol(pos + strlen(name), NULL, 10) * 1024 / psize();
+}
+
+/* @pid 0 is the caller. Fails for a process that has no memory any more. */
+static inline int rss_read(pid_t pid, struct rss *rss)
+{
+	char path[32] = "/proc/self/status";
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (rss_read_file(path) || !strstr(rss_buf, "\nVmRSS:"))
+		return -1;
+	rss->hwm = rss_field("\nVmHWM:");
+	rss->rss = rss_field("\nVmRSS:");
+	rss->anon = rss_field("\nRssAnon:");
+	rss->file = rss_field("\nRssFile:");
+	rss->shmem = rss_field("\nRssShmem:");
+	rss->swap = rss_field("\nVmSwap:");
+	rss->pgtables = rss_field("\nVmPTE:");
+	return 0;
+}
+
+/* Find the CPUs which the caller may use. */
+static inline void rss_find_cpus(void)
+{
+	cpu_set_t set[RSS_CPU_SETS];
+
+	if (sched_getaffinity(0, sizeof(set), set))
+		rss_die("sched_getaffinity");
+	rss_nr_cpus = 0;
+	for (int cpu = 0; cpu < RSS_MAX_CPUS; cpu++)
+		if (CPU_ISSET_S(cpu, sizeof(set), set))
+			rss_cpus[rss_nr_cpus++] = cpu;
+}
+
+/* Move the calling thread to the @n-th of the CPUs it may use. */
+static inline void rss_hop(unsigned long n)
+{
+	cpu_set_t set[RSS_CPU_SETS];
+
+	CPU_ZERO_S(sizeof(set), set);
+	CPU_SET_S(rss_cpus[n % rss_nr_cpus], sizeof(set), set);
+	if (sched_setaffinity(0, sizeof(set), set))
+		rss_die("sched_setaffinity");
+}
+
+static inline void rss_grow_stack(void)
+{
+	volatile char room[128 * 1024];
+
+	for (size_t i = 0; i < sizeof(room); i += 1024)
+		room[i] = 0;
+}
+
+/*
+ * Touch everything that is mapped, so that the code, data and stacks of the
+ * test cause no page fault while it counts. Some mappings, such as [vvar],
+ * cannot be populated and need not be.
+ */
+static inline void rss_settle(void)
+{
+	char *line, *next;
+
+	rss_grow_stack();
+	if (rss_read_file("/proc/self/maps"))
+		rss_die("/proc/self/maps");
+	for (line = rss_buf; *line; line = next) {
+		unsigned long start, end;
+
+		next = strchrnul(line, '\n');
+		if (*next)
+			next++;
+		start = strtoul(line, &line, 16);
+		end = strtoul(line + 1, &line, 16);
+		if (line[1] == 'r')
+			madvise((void *)start, end - start,
+				line[2] == 'w' ? MADV_POPULATE_WRITE :
+						 MADV_POPULATE_READ);
+	}
+}
+
+/* A new instance of a file system that is nowhere in the name space. */
+static inline int rss_mount(const char *type)
+{
+	int fs, mnt = -1;
+
+	fs = syscall(__NR_fsopen, type, FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return -1;
+	if (!syscall(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		mnt = syscall(__NR_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+	close(fs);
+	return mnt;
+}
+
+#endif /* _MM_RSS_STAT_H */

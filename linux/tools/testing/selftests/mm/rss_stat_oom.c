@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whom the OOM killer of a memory cgroup kills: the task with the greatest
+ * badness, which is its pages in memory and in swap, its page tables, and
+ * oom_score_adj. Tasks that differ by one page, or in nothing but the order in
+ * which they are looked at, tell a kernel that decides by exact figures from
+ * one that decides by approximations.
+ *
+ * Each task brings its badness to an exact number of pages, in a way that
+ * leaves an approximation of its counters below or above that number, and
+ * sleeps. Then the task which has to die runs its cgroup into its limit, with
+ * pages of a file that it does not map: these are in nobody's resident set. As
+ * the task that allocates is the one that dies, the kernel has no reason to
+ * look for a second victim.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "cgroup_util.h"
+#include "rss_stat.h"
+
+#define MAX_TASKS	512
+#define NR_BYSTANDERS	500
+#define NR_RIVALS	40
+/* A task leaves so many pages of its counters on each of so many CPUs. */
+#define SKEW_RUN	3
+#define MAX_SKEW_CPUS	16
+/* More than a task's page tables and what differs from task to task. */
+#define SLACK		32
+#define STACK_SIZE	(256 * 1024)
+/* More than any limit that a test sets. */
+#define FILL_MAX	(512L << 20)
+#define TIMEOUT		120
+
+/* Which side of the truth an approximation of a task's counters is on. */
+enum skew {
+	SKEW_NONE,
+	SKEW_LOW,
+	SKEW_HIGH,
+};
+
+struct task {
+	/* Pages that it has more than the smallest, or -1: as it is forked. */
+	long more;
+	int adj;
+	enum skew skew;
+	pid_t pid;
+};
+
+FIXTURE(rss_stat_oom)
+{
+	char root[PATH_MAX];
+	char cgroup[PATH_MAX];
+	bool enabled_memory;
+	int cgroup_fd;
+	int ready[2];
+	struct task task[MAX_TASKS];
+	int nr_tasks;
+	/* Pages of the task with the least. */
+	long least;
+};
+
+FIXTURE_VARIANT(rss_stat_oom)
+{
+	bool second_thread;
+};
+
+FIXTURE_VARIANT_ADD(rss_stat_oom, one_thread)
+{
+	.second_thread = false,
+};
+
+FIXTURE_VARIANT_ADD(rss_stat_oom, two_threads)
+{
+	.second_thread = true,
+};
+
+static long badness(const struct rss *rss)
+{
+	return rss->rss + rss->swap + rss->pgtables;
+}
+
+static void *idle_thread(void *arg)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void touch(char *addr, long nr)
+{
+	for (long i = 0; i < nr; i++)
+		*(volatile char *)(addr + i * psize()) = 1;
+}
+
+static int nr_skew_cpus(void)
+{
+	return rss_nr_cpus < MAX_SKEW_CPUS ? rss_nr_cpus : MAX_SKEW_CPUS;
+}
+
+/* What take_memory() needs at most, for a task that has @more. */
+static long pool_pages(long more)
+{
+	return nr_skew_cpus() * SKEW_RUN + 2 * SLACK + more;
+}
+
+/*
+ * The CPUs hold parts of the counters. Pages that came in on all CPUs and are
+ * not in the sum yet make it too low, pages that came in on one CPU and left
+ * on all make it too high.
+ */
+static char *skew_counters(char *pool, enum skew skew)
+{
+	const long run = SKEW_RUN * psize();
+	const int nr = nr_skew_cpus();
+
+	if (skew == SKEW_HIGH)
+		touch(pool, nr * SKEW_RUN);
+	for (int i = 0; i < nr && skew != SKEW_NONE; i++) {
+		rss_hop(i);
+		if (skew == SKEW_LOW)
+			touch(pool + i * run, SKEW_RUN);
+		else
+			madvise(pool + i * run, run, MADV_DONTNEED);
+	}
+	return pool + nr * run;
+}
+
+/* Come to a badness of @target. A page may cost a page table: try again. */
+static void take_memory(char *pool, long target)
+{
+	long have = 0, diff;
+	struct rss now;
+
+	for (int try = 0; try < 10; try++) {
+		if (rss_read(0, &now))
+			rss_die("/proc/self/status");
+		diff = target - badness(&now);
+		if (!diff)
+			return;
+		if (diff > 0)
+			touch(pool + have * psize(), diff);
+		else if (have + diff >= 0)
+			madvise(pool + (have + diff) * psize(),
+				-diff * psize(), MADV_DONTNEED);
+		else
+			break;
+		have += diff;
+	}
+	errno = ERANGE;
+	rss_die("a badness of %ld", target);
+}
+
+/* Charge pages of a file to the cgroup until the kernel kills somebody. */
+static void fill_cgroup(int fd)
+{
+	static char chunk[64 * 1024];
+
+	for (long i = 0; i < FILL_MAX / (long)sizeof(chunk); i++)
+		if (write(fd, chunk, sizeof(chunk)) < 0)
+			return;
+}
+
+static void set_oom_score_adj(int adj)
+{
+	char text[16];
+	int fd, len;
+
+	len = snprintf(text, sizeof(text), "%d", adj);
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, len) != len)
+		rss_die("oom_score_adj %s", text);
+	close(fd);
+}
+
+/* Go on with what only this task needs; returns the memory it may take. */
+static char *settle_task(bool second_thread, long nr_pool)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	char *pool;
+
+	if (second_thread) {
+		pthread_attr_init(&attr);
+		pthread_attr_setstacksize(&attr, STACK_SIZE);
+		errno = pthread_create(&thread, &attr, idle_thread, NULL);
+		if (errno)
+			rss_die("pthread_create");
+	}
+	rss_settle();
+	pool = mmap(NULL, nr_pool * psize(), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pool == MAP_FAILED)
+		rss_die("mmap");
+	return pool;
+}
+
+/* A task of the cgroup: come to its size, say so, die when told to. */
+static void run_task(FIXTURE_DATA(rss_stat_oom) *self, struct task task,
+		     bool second_thread)
+{
+	sigset_t usr1;
+	int fd, sig;
+	char *pool;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	set_oom_score_adj(task.adj);
+	fd = memfd_create("rss_stat_oom", MFD_CLOEXEC);
+	if (fd < 0)
+		rss_die("memfd_create");
+	if (task.more >= 0) {
+		pool = settle_task(second_thread, pool_pages(task.more));
+		pool = skew_counters(pool, task.skew);
+		take_memory(pool, self->least + task.more);
+	}
+	if (write(self->ready[1], "r", 1) != 1)
+		rss_die("pipe");
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigwait(&usr1, &sig);
+	fill_cgroup(fd);
+	_exit(KSFT_FAIL);
+}
+
+/* What the smallest task has: as much as any needs for its skew. */
+static void measure_least(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(rss_stat_oom) *self, bool second_thread)
+{
+	struct rss now;
+	int status;
+	pid_t pid;
+
+	self->least = 0;
+	pid = clone_into_cgroup(self->cgroup_fd);
+	if (!pid) {
+		touch(settle_task(second_thread, pool_pages(0)), 1);
+		if (rss_read(0, &now))
+			rss_die("/proc/self/status");
+		self->least = badness(&now) + nr_skew_cpus() * SKEW_RUN + SLACK;
+		_exit(KSFT_PASS);
+	}
+	ASSERT_GT(pid, 0);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(WEXITSTATUS(status), KSFT_PASS);
+}
+
+FIXTURE_SETUP(rss_stat_oom)
+{
+	sigset_t usr1;
+	char *pos;
+
+	self->cgroup_fd = -1;
+	if (geteuid())
+		SKIP(return, "needs root");
+	if (cg_find_unified_root(self->root, sizeof(self->root), NULL) ||
+	    cg_read_strstr(self->root, "cgroup.controllers", "memory"))
+		SKIP(return, "no memory controller in a cgroup v2 hierarchy");
+	if (!rss_read_file("/proc/sys/vm/panic_on_oom") && atoi(rss_buf) == 2)
+		SKIP(return, "vm.panic_on_oom is 2");
+	if (cg_read_strstr(self->root, "cgroup.subtree_control", "memory")) {
+		if (cg_write(self->root, "cgroup.subtree_control", "+memory"))
+			SKIP(return, "the memory controller cannot be enabled");
+		self->enabled_memory = true;
+	}
+	ASSERT_LT(snprintf(self->cgroup, sizeof(self->cgroup),
+			   "%.*s/rss_stat_oom.%d", PATH_MAX - 32, self->root,
+			   getpid()), sizeof(self->cgroup));
+	ASSERT_EQ(cg_create(self->cgroup), 0);
+	self->cgroup_fd = dirfd_open_opath(self->cgroup);
+	ASSERT_GE(self->cgroup_fd, 0);
+	/* A kernel without swap has no such file. */
+	ASSERT_EQ(rss_read_file("/proc/meminfo"), 0);
+	pos = strstr(rss_buf, "SwapTotal:");
+	if (cg_write(self->cgroup, "memory.swap.max", "0") && pos &&
+	    strtoul(pos + strlen("SwapTotal:"), NULL, 10))
+		SKIP(return, "memory.swap.max cannot be set");
+
+	ASSERT_EQ(pipe(self->ready), 0);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	ASSERT_EQ(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
+	rss_find_cpus();
+	/* Files come from here, so that they are not charged to the cgroup. */
+	rss_settle();
+	measure_least(_metadata, self, variant->second_thread);
+}
+
+FIXTURE_TEARDOWN_PARENT(rss_stat_oom)
+{
+	if (self->cgroup[0])
+		cg_destroy(self->cgroup);
+	if (self->enabled_memory)
+		cg_write(self->root, "cgroup.subtree_control", "-memory");
+}
+
+static struct task *add_task(FIXTURE_DATA(rss_stat_oom) *self, long more,
+			     enum skew skew, int adj)
+{
+	struct task *task = &self->task[self->nr_tasks++];
+
+	task->more = more;
+	task->skew = skew;
+	task->adj = adj;
+	return task;
+}
+
+/* Start the tasks in their order and wait until they are as they shall be. */
+static void start_tasks(struct __test_metadata *_metadata,
+			FIXTURE_DATA(rss_stat_oom) *self, bool second_thread)
+{
+	struct pollfd poll_ready = {
+		.fd = self->ready[0],
+		.events = POLLIN,
+	};
+	char buf[MAX_TASKS];
+	struct rss now;
+
+	for (int i = 0; i < self->nr_tasks; i++) {
+		const pid_t pid = clone_into_cgroup(self->cgroup_fd);
+
+		if (!pid)
+			run_task(self, self->task[i], second_thread);
+		ASSERT_GT(pid, 0);
+		self->task[i].pid = pid;
+	}
+	for (int nr_ready = 0; nr_ready < self->nr_tasks;) {
+		ASSERT_EQ(waitpid(-1, NULL, WNOHANG), 0);
+		if (poll(&poll_ready, 1, 100) == 1)
+			nr_ready += read(self->ready[0], buf, sizeof(buf));
+	}
+	for (int i = 0; i < self->nr_tasks; i++) {
+		if (self->task[i].more < 0)
+			continue;
+		ASSERT_EQ(rss_read(self->task[i].pid, &now), 0);
+		ASSERT_EQ(badness(&now), self->least + self->task[i].more);
+	}
+}
+
+/*
+ * Run the tasks that were added, let @victim hit the limit, and expect that it
+ * dies, alone. Without a @limit this is what the tasks have.
+ */
+static void expect_victim(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(rss_stat_oom) *self, bool second_thread,
+			  long limit, const struct task *victim)
+{
+	int status, index = -1;
+	long kills, current;
+	pid_t pid;
+
+	if (limit)
+		ASSERT_EQ(cg_write_numeric(self->cgroup, "memory.max", limit),
+			  0);
+	start_tasks(_metadata, self, second_thread);
+	kills = cg_read_key_long(self->cgroup, "memory.events", "oom_kill ");
+	ASSERT_GE(kills, 0);
+	if (!limit) {
+		current = cg_read_long(self->cgroup, "memory.current");
+		ASSERT_EQ(cg_write_numeric(self->cgroup, "memory.max", current),
+			  0);
+	}
+
+	ASSERT_EQ(kill(victim->pid, SIGUSR1), 0);
+	pid = waitpid(-1, &status, 0);
+	ASSERT_GT(pid, 0);
+	for (int i = 0; i < self->nr_tasks; i++)
+		if (self->task[i].pid == pid)
+			index = i;
+	EXPECT_EQ(index, victim - self->task);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(WTERMSIG(status), SIGKILL);
+	EXPECT_EQ(waitpid(-1, NULL, WNOHANG), 0);
+	EXPECT_EQ(cg_read_key_long(self->cgroup, "memory.events", "oom_kill "),
+		  kills + 1);
+
+	ASSERT_EQ(cg_write(self->cgroup, "memory.max", "max"), 0);
+	ASSERT_EQ(cg_killall(self->cgroup), 0);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	self->nr_tasks = 0;
+}
+
+/* The one that has the most, wherever it stands. */
+TEST_F_TIMEOUT(rss_stat_oom, biggest, TIMEOUT)
+{
+	const int nr = 4;
+
+	for (int pos = 0; pos < nr; pos++) {
+		for (int i = 0; i < nr; i++)
+			add_task(self, i == pos ? 256 : 16 * i, SKEW_NONE, 0);
+		expect_victim(_metadata, self, variant->second_thread, 0,
+			      &self->task[pos]);
+	}
+}
+
+/* One page more is enough, whatever an approximation says. */
+TEST_F_TIMEOUT(rss_stat_oom, bigger_by_a_page, TIMEOUT)
+{
+	const enum skew skews[][2] = {
+		{ SKEW_NONE, SKEW_NONE },
+		{ SKEW_LOW, SKEW_HIGH },
+		{ SKEW_HIGH, SKEW_LOW },
+	};
+	struct task *victim;
+
+	for (int i = 0; i < 2 * (int)ARRAY_SIZE(skews); i++) {
+		const enum skew *skew = skews[i / 2];
+
+		if (i % 2)
+			add_task(self, 0, skew[1], 0);
+		victim = add_task(self, 1, skew[0], 0);
+		if (i % 2 == 0)
+			add_task(self, 0, skew[1], 0);
+		expect_victim(_metadata, self, variant->second_thread, 0,
+			      victim);
+	}
+}
+
+/* Of equal ones the last that is looked at, which joined the cgroup last. */
+TEST_F_TIMEOUT(rss_stat_oom, equal, TIMEOUT)
+{
+	const int nr = 3;
+
+	for (int high = 0; high < nr; high++) {
+		for (int i = 0; i < nr; i++)
+			add_task(self, 0, i == high ? SKEW_HIGH : SKEW_LOW, 0);
+		expect_victim(_metadata, self, variant->second_thread, 0,
+			      &self->task[nr - 1]);
+	}
+}
+
+/* More candidates than one would want to keep in mind, a page apart. */
+TEST_F_TIMEOUT(rss_stat_oom, many_rivals, TIMEOUT)
+{
+	const int positions[] = { 0, NR_RIVALS / 2, NR_RIVALS - 1 };
+
+	for (int i = 0; i < (int)ARRAY_SIZE(positions); i++) {
+		for (int j = 0; j < NR_RIVALS; j++) {
+			if (j == positions[i])
+				add_task(self, NR_RIVALS, SKEW_LOW, 0);
+			else
+				add_task(self, j * 7 % NR_RIVALS,
+					 j % 2 ? SKEW_HIGH : SKEW_LOW, 0);
+		}
+		expect_victim(_metadata, self, variant->second_thread, 0,
+			      &self->task[positions[i]]);
+	}
+}
+
+/* One big task in a crowd of small ones. */
+TEST_F_TIMEOUT(rss_stat_oom, bystanders, TIMEOUT)
+{
+	struct task *victim;
+
+	for (int i = 0; i < NR_BYSTANDERS / 2; i++)
+		add_task(self, -1, SKEW_NONE, 0);
+	victim = add_task(self, 256, SKEW_LOW, 0);
+	for (int i = 0; i < NR_BYSTANDERS / 2; i++)
+		add_task(self, -1, SKEW_NONE, 0);
+	expect_victim(_metadata, self, variant->second_thread, 0, victim);
+}
+
+/* Never one with an oom_score_adj of -1000, and the next biggest instead. */
+TEST_F_TIMEOUT(rss_stat_oom, protected, TIMEOUT)
+{
+	struct task *victim;
+
+	add_task(self, 256, SKEW_NONE, -1000);
+	victim = add_task(self, 64, SKEW_NONE, 0);
+	add_task(self, 63, SKEW_HIGH, 0);
+	expect_victim(_metadata, self, variant->second_thread, 0, victim);
+
+	add_task(self, 0, SKEW_NONE, 0);
+	victim = add_task(self, 64, SKEW_LOW, 0);
+	add_task(self, 256, SKEW_HIGH, -1000);
+	expect_victim(_metadata, self, variant->second_thread, 0, victim);
+}
+
+/*
+ * oom_score_adj is in thousandths of the limit, each rounded down to pages. A
+ * task with @adj against one that has as much more, or less, by a page: with
+ * it the comparison is exact, too.
+ */
+static void check_adj(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(rss_stat_oom) *self, bool second_thread,
+		      int adj)
+{
+	const long limit = 64L << 20 > 2048L * psize() ? 64L << 20 :
+						       2048L * psize();
+	const long worth = adj * (limit / psize() / 1000);
+
+	for (int i = 0; i < 6; i++) {
+		const long diff = i / 2 - 1;
+		struct task *plain, *adjusted;
+		const bool plain_first = i % 2;
+
+		if (plain_first)
+			plain = add_task(self, worth > 0 ? worth + diff : 0,
+					 SKEW_LOW, 0);
+		adjusted = add_task(self, worth > 0 ? 0 : -worth - diff,
+				    SKEW_HIGH, adj);
+		if (!plain_first)
+			plain = add_task(self, worth > 0 ? worth + diff : 0,
+					 SKEW_LOW, 0);
+		/* With a difference of 0 it is the later one. */
+		expect_victim(_metadata, self, second_thread, limit,
+			      diff > 0 || (!diff && !plain_first) ? plain :
+								    adjusted);
+	}
+}
+
+TEST_F_TIMEOUT(rss_stat_oom, oom_score_adj_raises, TIMEOUT)
+{
+	check_adj(_metadata, self, variant->second_thread, 10);
+}
+
+TEST_F_TIMEOUT(rss_stat_oom, oom_score_adj_lowers, TIMEOUT)
+{
+	check_adj(_metadata, self, variant->second_thread, -10);
+}
+
+TEST_HARNESS_MAIN
