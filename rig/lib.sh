@@ -66,7 +66,7 @@ has_work() (
 	echo "$work"
 )
 
-# input_id: changes when a file of linux/ or series/ does
+# input_id: changes when something does that absorb would overwrite
 input_id() {
-	tar -C "$top" --sort=name --mtime=@0 --owner=0 --group=0 -cf - linux series | sha256sum
+	tar -C "$top" --exclude=series/cover-letter --sort=name --mtime=@0 --owner=0 --group=0 -cf - linux series | sha256sum
 }
