@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Counters that are cheap to update from many CPUs and cheap to read.
+ *
+ * A counter adds on the local CPU and carries whole batches up a small tree
+ * of nodes to a root. The root is the approximate sum: one read, and never
+ * further from the truth than a range which the counter declares. The precise
+ * sum walks the CPUs. Use it where a counter is updated by many CPUs, read
+ * often, and the reader must know how wrong the cheap answer may be. Use an
+ * atomic_long_t where updates are rare, and struct percpu_counter where nobody
+ * reads without summing.
+ *
+ * Counters come in groups which are updated by the same CPUs and share the
+ * cache lines of the tree: a group of eight costs no more nodes than one
+ * counter. Per group: the caller's struct percpu_counter_tree for each counter,
+ * percpu_counter_tree_items_size_many() bytes of nodes provided by the caller
+ * (none up to 16 CPUs, 2304 bytes at 512 CPUs and 64-byte cache lines), and
+ * one long per counter and possible CPU.
+ *
+ *	items = kmalloc(percpu_counter_tree_items_size(), GFP_KERNEL);
+ *	err = percpu_counter_tree_init(&c, items, 32, GFP_KERNEL);
+ *	...
+ *	percpu_counter_tree_add(&c, 1);
+ *	percpu_counter_tree_approximate_min_max(&c, &approx, &min, &max);
+ *	if (min > limit || (max > limit &&
+ *			    percpu_counter_tree_precise_sum(&c) > limit))
+ *		...
+ *	percpu_counter_tree_destroy(&c);
+ *	kfree(items);
+ *
+ * See Documentation/core-api/percpu-counter-tree.rst, and
+ * lib/percpu_counter_tree.c for how it works.
+ */
+#ifndef _LINUX_PERCPU_COUNTER_TREE_H
+#define _LINUX_PERCPU_COUNTER_TREE_H
+
+#include <linux/atomic.h>
+#include <linux/bug.h>
+#include <linux/cache.h>
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/gfp_types.h>
+#include <linux/limits.h>
+#include <linux/log2.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/percpu.h>
+#include <linux/threads.h>
+#include <linux/types.h>
+
+/*
+ * The shape of the tree follows from the number of CPUs and two fan-outs, at
+ * build time from NR_CPUS and at boot time from nr_cpu_ids by the same
+ * expressions. A fan-out is how many children a node serves on average;
+ * topology may give one node some more and another some less.
+ */
+#ifdef CONFIG_PERCPU_COUNTER_TREE_DEEP
+#define PERCPU_COUNTER_TREE_LEAF_FANOUT	2
+#define PERCPU_COUNTER_TREE_FANOUT	3
+#else
+#define PERCPU_COUNTER_TREE_LEAF_FANOUT	16
+#define PERCPU_COUNTER_TREE_FANOUT	8
+#endif
+
+/* Levels of nodes between the CPUs and the root, at most. */
+#define PERCPU_COUNTER_TREE_MAX_LEVELS	4
+
+/* Nodes of each level; 0 where the level below hangs on the root. */
+#define PERCPU_COUNTER_TREE_UP(below, fanout)				\
+	((below) > (fanout) ? DIV_ROUND_UP(below, fanout) : 0)
+#define PERCPU_COUNTER_TREE_LEVEL1(cpus)				\
+	PERCPU_COUNTER_TREE_UP(cpus, PERCPU_COUNTER_TREE_LEAF_FANOUT)
+#define PERCPU_COUNTER_TREE_LEVEL2(cpus)				\
+	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL1(cpus),	\
+			       PERCPU_COUNTER_TREE_FANOUT)
+#define PERCPU_COUNTER_TREE_LEVEL3(cpus)				\
+	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL2(cpus),	\
+			       PERCPU_COUNTER_TREE_FANOUT)
+#define PERCPU_COUNTER_TREE_LEVEL4(cpus)				\
+	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL3(cpus),	\
+			       PERCPU_COUNTER_TREE_FANOUT)
+#define PERCPU_COUNTER_TREE_NODES(cpus)					\
+	(PERCPU_COUNTER_TREE_LEVEL1(cpus) +				\
+	 PERCPU_COUNTER_TREE_LEVEL2(cpus) +				\
+	 PERCPU_COUNTER_TREE_LEVEL3(cpus) +				\
+	 PERCPU_COUNTER_TREE_LEVEL4(cpus))
+
+/* Counters of a group that share the cache line of a node. */
+#define PERCPU_COUNTER_TREE_NODE_COUNTERS	8
+
+/**
+ * struct percpu_counter_tree_level_item - A node of the tree
+ * @count: Residue of up to eight counters of a group.
+ *
+ * Callers provide the memory of the nodes and do not look inside.
+ */
+struct percpu_counter_tree_level_item {
+	atomic_long_t count[PERCPU_COUNTER_TREE_NODE_COUNTERS];
+} ____cacheline_aligned_in_smp;
+
+#ifdef CONFIG_SMP
+
+#define PERCPU_COUNTER_TREE_STATIC_NODES PERCPU_COUNTER_TREE_NODES(NR_CPUS)
+#define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(n)			\
+	(PERCPU_COUNTER_TREE_STATIC_NODES *				\
+	 DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS) *		\
+	 sizeof(struct percpu_counter_tree_level_item))
+
+/**
+ * struct percpu_counter_tree - A hierarchical per-CPU counter
+ * @level0: What each CPU has added since activation; NULL before.
+ * @batch: Carry unit of the CPUs, a power of two.
+ * @count: The root: what has been carried all the way up.
+ * @exact: What was added without going through @level0.
+ * @nodes: This counter's word in the first node.
+ *
+ * All members are private. A zeroed struct is a counter which is not
+ * activated and can be used as it is; it can only not be activated.
+ */
+struct percpu_counter_tree {
+	unsigned long __percpu *level0;
+	unsigned long batch;
+	atomic_long_t count;
+	atomic_long_t exact;
+	atomic_long_t *nodes;
+};
+
+/* Topology of a CPU, outermost first; domains are named by numbers. */
+enum {
+	PERCPU_COUNTER_TREE_NUMA,
+	PERCPU_COUNTER_TREE_CACHE,
+	PERCPU_COUNTER_TREE_CLUSTER,
+	PERCPU_COUNTER_TREE_CORE,
+	PERCPU_COUNTER_TREE_NR_DOMAINS
+};
+
+struct percpu_counter_tree_domains {
+	u16 id[PERCPU_COUNTER_TREE_NR_DOMAINS];
+};
+
+int percpu_counter_tree_subsystem_init(void);
+size_t percpu_counter_tree_items_size_many(unsigned int n);
+int
+percpu_counter_tree_init_many_lazy(struct percpu_counter_tree *c,
+				   struct percpu_counter_tree_level_item *items,
+				   unsigned int n, unsigned long batch_size);
+int percpu_counter_tree_activate_many(struct percpu_counter_tree *c,
+				      unsigned int n, gfp_t gfp);
+int percpu_counter_tree_init_many(struct percpu_counter_tree *c,
+				  struct percpu_counter_tree_level_item *items,
+				  unsigned int n, unsigned long batch_size,
+				  gfp_t gfp);
+void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
+				      unsigned int n);
+void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
+					  unsigned int n, long *sums);
+void
+percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
+					       unsigned long *under,
+					       unsigned long *over);
+void percpu_counter_tree_carry(struct percpu_counter_tree *c, unsigned long new,
+			       unsigned long inc);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+unsigned int percpu_counter_tree_geometry(unsigned int cpus,
+					  unsigned int *nodes);
+void percpu_counter_tree_place(const struct percpu_counter_tree_domains *at,
+			       const u16 *cpus, unsigned int nr_units,
+			       unsigned int nr_nodes, u16 *node);
+void percpu_counter_tree_remap(unsigned int turn);
+#endif
+
+/**
+ * percpu_counter_tree_add() - Add to a counter
+ * @c: The counter.
+ * @inc: What to add, in the caller's unit; may be negative.
+ *
+ * Context: Any but NMI. Takes no lock, allocates nothing and disables neither
+ *	    preemption nor interrupts.
+ */
+static __always_inline void
+percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
+{
+	/* Pairs with smp_store_release() in percpu_counter_tree_activate_many() */
+	unsigned long __percpu *level0 = READ_ONCE(c->level0);
+	unsigned long batch = c->batch;
+	unsigned long new;
+
+	if (unlikely(!level0)) {
+		/* No ordering: a sum promises none between adds. */
+		atomic_long_add(inc, &c->exact);
+		return;
+	}
+
+	new = this_cpu_add_return(*level0, (unsigned long)inc) + batch / 2;
+	if (unlikely((new ^ (new - inc)) & -batch))
+		percpu_counter_tree_carry(c, new, inc);
+}
+
+/**
+ * percpu_counter_tree_approximate_sum() - Read a counter in O(1)
+ * @c: The counter.
+ *
+ * Context: Any.
+ * Return: A sum which, with no add in progress, is within
+ *	   percpu_counter_tree_approximate_accuracy_range() of the precise sum,
+ *	   in the caller's unit.
+ */
+static inline long
+percpu_counter_tree_approximate_sum(struct percpu_counter_tree *c)
+{
+	unsigned long sum = atomic_long_read(&c->count);
+
+	return sum + atomic_long_read(&c->exact);
+}
+
+#else /* !CONFIG_SMP */
+
+#define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(n)	((n) * (size_t)0)
+
+struct percpu_counter_tree {
+	atomic_long_t count;
+};
+
+static inline int percpu_counter_tree_subsystem_init(void)
+{
+	return 0;
+}
+
+static inline size_t percpu_counter_tree_items_size_many(unsigned int n)
+{
+	return 0;
+}
+
+static inline int
+percpu_counter_tree_init_many_lazy(struct percpu_counter_tree *c,
+				   struct percpu_counter_tree_level_item *items,
+				   unsigned int n, unsigned long batch_size)
+{
+	unsigned int i;
+
+	if (WARN_ON_ONCE(batch_size < 2 || !is_power_of_2(batch_size)))
+		return -EINVAL;
+	for (i = 0; i < n; i++)
+		atomic_long_set(&c[i].count, 0);
+	return 0;
+}
+
+static inline int
+percpu_counter_tree_activate_many(struct percpu_counter_tree *c, unsigned int n,
+				  gfp_t gfp)
+{
+	return 0;
+}
+
+static inline int
+percpu_counter_tree_init_many(struct percpu_counter_tree *c,
+			      struct percpu_counter_tree_level_item *items,
+			      unsigned int n, unsigned long batch_size,
+			      gfp_t gfp)
+{
+	return percpu_counter_tree_init_many_lazy(c, items, n, batch_size);
+}
+
+static inline void
+percpu_counter_tree_destroy_many(struct percpu_counter_tree *c, unsigned int n)
+{
+}
+
+static inline void percpu_counter_tree_add(struct percpu_counter_tree *c,
+					   long inc)
+{
+	atomic_long_add(inc, &c->count);
+}
+
+static inline long
+percpu_counter_tree_approximate_sum(struct percpu_counter_tree *c)
+{
+	return atomic_long_read(&c->count);
+}
+
+static inline void
+percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
+				     unsigned int n, long *sums)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		sums[i] = atomic_long_read(&c[i].count);
+}
+
+static inline void
+percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
+					       unsigned long *under,
+					       unsigned long *over)
+{
+}
+
+#endif /* CONFIG_SMP */
+
+/* Bytes of items for one counter, at most: a constant expression. */
+#define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE				\
+	PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(1)
+
+/**
+ * percpu_counter_tree_items_size() - Size of the nodes of one counter
+ *
+ * Context: Any, after percpu_counter_tree_subsystem_init().
+ * Return: Bytes of items which percpu_counter_tree_init() needs on this
+ *	   machine; fixed after boot.
+ */
+static inline size_t percpu_counter_tree_items_size(void)
+{
+	return percpu_counter_tree_items_size_many(1);
+}
+
+/**
+ * percpu_counter_tree_init() - Initialise one counter to 0
+ * @c: The counter.
+ * @items: percpu_counter_tree_items_size() bytes, need not be zeroed.
+ * @batch_size: Carry unit in the caller's unit: a power of two, at least 2.
+ * @gfp: How to allocate the per-CPU memory.
+ *
+ * Context: As @gfp allows.
+ * Return: 0, or an error of percpu_counter_tree_init_many().
+ */
+static inline int
+percpu_counter_tree_init(struct percpu_counter_tree *c,
+			 struct percpu_counter_tree_level_item *items,
+			 unsigned long batch_size, gfp_t gfp)
+{
+	return percpu_counter_tree_init_many(c, items, 1, batch_size, gfp);
+}
+
+/**
+ * percpu_counter_tree_destroy() - Free what percpu_counter_tree_init() took
+ * @c: The counter; may be one whose initialisation failed.
+ *
+ * Context: Any in which free_percpu() may be called. The caller makes sure
+ *	    that nobody else uses the counter any more.
+ */
+static inline void percpu_counter_tree_destroy(struct percpu_counter_tree *c)
+{
+	percpu_counter_tree_destroy_many(c, 1);
+}
+
+/**
+ * percpu_counter_tree_approximate_sum_positive() - Read in O(1), at least 0
+ * @c: The counter.
+ *
+ * For counts that are never negative but whose approximation may be.
+ *
+ * Context: Any.
+ * Return: The approximate sum, or 0 if that is negative.
+ */
+static inline long
+percpu_counter_tree_approximate_sum_positive(struct percpu_counter_tree *c)
+{
+	return max(percpu_counter_tree_approximate_sum(c), 0L);
+}
+
+/**
+ * percpu_counter_tree_precise_sum() - Sum a counter over all CPUs
+ * @c: The counter.
+ *
+ * Context: Any.
+ * Return: Everything added and set, in the caller's unit, wrapping like a
+ *	   long. Adds in progress may be missed, and nothing else.
+ */
+static inline long
+percpu_counter_tree_precise_sum(struct percpu_counter_tree *c)
+{
+	long sum;
+
+	percpu_counter_tree_precise_sum_many(c, 1, &sum);
+	return sum;
+}
+
+/**
+ * percpu_counter_tree_precise_sum_positive() - Sum over all CPUs, at least 0
+ * @c: The counter.
+ *
+ * Context: Any.
+ * Return: The precise sum, or 0 if that is negative.
+ */
+static inline long
+percpu_counter_tree_precise_sum_positive(struct percpu_counter_tree *c)
+{
+	return max(percpu_counter_tree_precise_sum(c), 0L);
+}
+
+/**
+ * percpu_counter_tree_set() - Set the value of a counter
+ * @c: The counter.
+ * @v: The new value, in the caller's unit.
+ *
+ * Adds the difference to the precise sum, so adds in progress may or may not
+ * be part of the new value.
+ *
+ * Context: Any but NMI.
+ */
+static inline void percpu_counter_tree_set(struct percpu_counter_tree *c,
+					   long v)
+{
+	unsigned long sum = percpu_counter_tree_precise_sum(c);
+
+	percpu_counter_tree_add(c, v - sum);
+}
+
+/**
+ * percpu_counter_tree_approximate_min_max_range() - Limits of a precise sum
+ * @approx: An approximate sum.
+ * @under: How far the approximate sum may be below the precise one.
+ * @over: How far the approximate sum may be above the precise one.
+ * @min: Set to the least precise sum possible.
+ * @max: Set to the greatest precise sum possible.
+ *
+ * Sums wrap like a long: limits that would lie beyond the end of a long say
+ * nothing about the precise sum, and are LONG_MIN and LONG_MAX.
+ *
+ * Context: Any.
+ */
+static inline void
+percpu_counter_tree_approximate_min_max_range(long approx, unsigned long under,
+					      unsigned long over, long *min,
+					      long *max)
+{
+	unsigned long below = (unsigned long)approx - LONG_MIN;
+	unsigned long above = LONG_MAX - (unsigned long)approx;
+
+	if (over > below || under > above) {
+		*min = LONG_MIN;
+		*max = LONG_MAX;
+		return;
+	}
+	*min = approx - over;
+	*max = approx + under;
+}
+
+/**
+ * percpu_counter_tree_approximate_min_max() - Read a counter and its limits
+ * @c: The counter.
+ * @approx: Set to the approximate sum.
+ * @min: Set to the least precise sum possible.
+ * @max: Set to the greatest precise sum possible.
+ *
+ * Context: Any. O(1).
+ */
+static inline void
+percpu_counter_tree_approximate_min_max(struct percpu_counter_tree *c,
+					long *approx, long *min, long *max)
+{
+	unsigned long under = 0, over = 0;
+
+	*approx = percpu_counter_tree_approximate_sum(c);
+	percpu_counter_tree_approximate_accuracy_range(c, &under, &over);
+	percpu_counter_tree_approximate_min_max_range(*approx, under, over,
+						      min, max);
+}
+
+/**
+ * percpu_counter_tree_approximate_compare_value() - Compare in O(1)
+ * @c: The counter.
+ * @v: The value to compare with.
+ *
+ * Context: Any.
+ * Return: 1 if the precise sum of @c is surely greater than @v, -1 if it is
+ *	   surely less, 0 if the approximate sum cannot tell.
+ */
+static inline int
+percpu_counter_tree_approximate_compare_value(struct percpu_counter_tree *c,
+					      long v)
+{
+	long approx, min, max;
+
+	percpu_counter_tree_approximate_min_max(c, &approx, &min, &max);
+	return (min > v) - (max < v);
+}
+
+/**
+ * percpu_counter_tree_approximate_compare() - Compare two counters in O(1)
+ * @a: A counter.
+ * @b: Another counter.
+ *
+ * Context: Any.
+ * Return: 1 if the precise sum of @a is surely greater than that of @b, -1 if
+ *	   it is surely less, 0 if the approximate sums cannot tell.
+ */
+static inline int
+percpu_counter_tree_approximate_compare(struct percpu_counter_tree *a,
+					struct percpu_counter_tree *b)
+{
+	long approx, min_a, max_a, min_b, max_b;
+
+	percpu_counter_tree_approximate_min_max(a, &approx, &min_a, &max_a);
+	percpu_counter_tree_approximate_min_max(b, &approx, &min_b, &max_b);
+	return (min_a > max_b) - (max_a < min_b);
+}
+
+/**
+ * percpu_counter_tree_precise_compare_value() - Compare with a value
+ * @c: The counter.
+ * @v: The value to compare with.
+ *
+ * Walks the CPUs only where the approximate sum cannot tell, and so is
+ * precise while no add is in progress.
+ *
+ * Context: Any.
+ * Return: 1 if the precise sum of @c is greater than @v, -1 if it is less, 0 if
+ *	   they are equal.
+ */
+static inline int
+percpu_counter_tree_precise_compare_value(struct percpu_counter_tree *c, long v)
+{
+	int ret = percpu_counter_tree_approximate_compare_value(c, v);
+	long sum;
+
+	if (ret)
+		return ret;
+	sum = percpu_counter_tree_precise_sum(c);
+	return (sum > v) - (sum < v);
+}
+
+/**
+ * percpu_counter_tree_precise_compare() - Compare two counters
+ * @a: A counter.
+ * @b: Another counter.
+ *
+ * Walks the CPUs only where the approximate sums cannot tell, and so is
+ * precise while no add is in progress.
+ *
+ * Context: Any.
+ * Return: 1 if the precise sum of @a is greater than that of @b, -1 if it is
+ *	   less, 0 if they are equal.
+ */
+static inline int
+percpu_counter_tree_precise_compare(struct percpu_counter_tree *a,
+				    struct percpu_counter_tree *b)
+{
+	int ret = percpu_counter_tree_approximate_compare(a, b);
+	long sum_a, sum_b;
+
+	if (ret)
+		return ret;
+	sum_a = percpu_counter_tree_precise_sum(a);
+	sum_b = percpu_counter_tree_precise_sum(b);
+	return (sum_a > sum_b) - (sum_a < sum_b);
+}
+
+#endif /* _LINUX_PERCPU_COUNTER_TREE_H */

@@ -1,0 +1,762 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hierarchical per-CPU counters
+ *
+ * HOW IT WORKS
+ *
+ *	root                 count
+ *	                   /       \
+ *	level 2       node           node          16 or more leaves
+ *	            /  ...  \      /  ...  \
+ *	level 1   leaf ... leaf  leaf ... leaf     17 CPUs or more
+ *	         / ... \
+ *	level 0  CPU CPU CPU ...
+ *
+ * Each CPU keeps the running total of what it has added; nothing ever takes
+ * from it. An add changes the total with one this_cpu_add_return() and compares
+ * the total before and after, each rounded to the nearest multiple of the
+ * batch. The difference, mostly 0, is the carry of this add. It goes to the
+ * leaf that serves the CPU. A node collects carries and, when what it holds
+ * reaches its threshold (4 batches in a leaf, 4 times as much with each level),
+ * hands all of it to its parent in the same compare-and-exchange that empties
+ * it. What leaves the topmost nodes is added to the root, and the root is the
+ * approximate sum.
+ *
+ * INVARIANT
+ *
+ * Call what a CPU or a node holds back its residue: for a CPU, total minus
+ * rounded total; for a node, its count. Each carry is the change of a rounded
+ * total, and each node passes on just what it loses. So when no carry is on its
+ * way, for any history and any path that carries took,
+ *
+ *	sum of all totals = root + sum of all residues		(modulo 2^N)
+ *
+ * The left side is the precise sum. It reads totals only: a carry on its way
+ * does not change it, an add is visible to it once its one per-CPU operation is
+ * done, and an offline CPU still counts. Nodes exist to make the root good.
+ *
+ * ERROR BOUND
+ *
+ * With batch B, the residue of a CPU is in [-B/2, B/2 - 1]. All carries are
+ * multiples of B, and a node of level l keeps its count strictly between the
+ * thresholds -B * 4^l and B * 4^l, also for a moment: it is changed by nothing
+ * but that compare-and-exchange. So with C CPUs and n(l) nodes of level l,
+ *
+ *	under = C * (B/2 - 1) + B * sum of n(l) * (4^l - 1)
+ *	over  = C * B/2       + B * sum of n(l) * (4^l - 1)
+ *
+ * and precise - under <= approximate <= precise + over. Residues of different
+ * CPUs and nodes can be chosen freely, so both ends can be reached. At 512 CPUs
+ * (32 leaves, 4 nodes) and B = 8 that is 2784 and 3296.
+ *
+ * Rounding to nearest halves the error that rounding down has and keeps the
+ * carry boundary away from 0, where counters live. A node which has passed on
+ * its count needs another threshold's worth of net change before it does so
+ * again: where there are nodes, a count that swings by less than that does not
+ * reach the root, however it is aligned. Neither costs any state.
+ *
+ * While carries are on their way, the root lacks them, and the difference to
+ * the precise sum may be larger by what they hold: the adds in progress, and
+ * for each what it took along from the nodes it has emptied.
+ *
+ * PLACEMENT
+ *
+ * The number of nodes depends on nr_cpu_ids alone. Which CPUs a leaf serves,
+ * and which nodes a node of the next level serves, follows the topology: CPUs
+ * are ranked by NUMA node, last-level cache, cluster, core and thread, and the
+ * ranking is cut where it crosses the outermost domains, so that a carry stays
+ * in one cache and then in one node. At boot only the NUMA nodes are known; the
+ * rest is learned once the scheduler's topology stands, and later from each CPU
+ * that comes online for the first time.
+ *
+ * The invariant and the bound do not care which way a carry goes, so the map is
+ * rewritten while counters are in use: a carry that meets half of the old map
+ * and half of the new still goes to some node of each level in turn. The bound
+ * counts all nodes of the machine, so a residue left in a node that nobody uses
+ * any more is covered. This is also why CPU hotplug needs nothing.
+ *
+ * LIFETIME
+ *
+ * A counter starts without per-CPU memory: all adds go to the word @exact. It
+ * stays so with one possible CPU, and until percpu_counter_tree_activate_many()
+ * gives the group its per-CPU memory; failure to do that is harmless. Every add
+ * goes either to @exact or to a total, and every sum includes both, so nothing
+ * has to be moved on activation, and an add that straddles it is simply one of
+ * the last in @exact.
+ *
+ * ORDERING
+ *
+ * A counter orders nothing but itself: all operations on totals, nodes, root
+ * and @exact are relaxed. The one thing to be ordered is activation: totals and
+ * nodes are zeroed before @level0 is published by smp_store_release(). Adders
+ * and sums reach the totals through an address dependency on @level0. The nodes
+ * are not reached through @level0, so percpu_counter_tree_carry() has a
+ * smp_rmb() between both.
+ *
+ * The map is read without a lock: each entry is one u16 that always names a
+ * node of the next level or the root.
+ */
+
+#define pr_fmt(fmt) "percpu_counter_tree: " fmt
+
+#include <kunit/visibility.h>
+#include <linux/cleanup.h>
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/cpumask.h>
+#include <linux/debugfs.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/memblock.h>
+#include <linux/mutex.h>
+#include <linux/percpu_counter_tree.h>
+#include <linux/printk.h>
+#include <linux/sched/topology.h>
+#include <linux/seq_file.h>
+#include <linux/sort.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/topology.h>
+#include <linux/workqueue.h>
+
+/* Each level multiplies the threshold by 1 << THRESHOLD_SHIFT. */
+#define THRESHOLD_SHIFT	2
+
+/* Words from a counter in one node to the same counter in the next node. */
+#define NODE_STRIDE							\
+	(sizeof(struct percpu_counter_tree_level_item) / sizeof(atomic_long_t))
+
+/* In the map: carry to the root. */
+#define TO_ROOT	U16_MAX
+
+/* Nodes of each level, their sum, and the number of levels that have any. */
+static unsigned int nr_nodes[PERCPU_COUNTER_TREE_MAX_LEVELS] __ro_after_init;
+static unsigned int nr_all_nodes __ro_after_init;
+static unsigned int nr_levels __ro_after_init;
+
+/*
+ * The range above is half_batches half batches, and one unit for each CPU less
+ * below. Both are 0 until the subsystem is ready.
+ */
+static unsigned long half_batches __ro_after_init;
+static unsigned int nr_cpus __ro_after_init;
+
+/* The map: leaf of a CPU, and parent of a node. Written under map_mutex. */
+static DEFINE_PER_CPU_READ_MOSTLY(u16, cpu_leaf) = TO_ROOT;
+static u16 parent[PERCPU_COUNTER_TREE_STATIC_NODES + 1] __read_mostly;
+static DEFINE_MUTEX(map_mutex);
+
+/* What is known of each CPU, and room to rank them; under map_mutex. */
+static struct percpu_counter_tree_domains *domains __ro_after_init;
+static u16 *ranked __ro_after_init;
+static u16 *placed __ro_after_init;
+static cpumask_t learned;
+
+static DEFINE_SPINLOCK(activate_lock);
+
+/**
+ * percpu_counter_tree_geometry() - Shape of the tree for a number of CPUs
+ * @cpus: Number of CPUs.
+ * @nodes: Set to the number of nodes of each level, leaves first; an array of
+ *	   PERCPU_COUNTER_TREE_MAX_LEVELS.
+ *
+ * Context: Any.
+ * Return: The number of levels which have nodes.
+ */
+VISIBLE_IF_KUNIT unsigned int percpu_counter_tree_geometry(unsigned int cpus,
+							   unsigned int *nodes)
+{
+	unsigned int levels = 0;
+
+	nodes[0] = PERCPU_COUNTER_TREE_LEVEL1(cpus);
+	nodes[1] = PERCPU_COUNTER_TREE_LEVEL2(cpus);
+	nodes[2] = PERCPU_COUNTER_TREE_LEVEL3(cpus);
+	nodes[3] = PERCPU_COUNTER_TREE_LEVEL4(cpus);
+
+	while (levels < PERCPU_COUNTER_TREE_MAX_LEVELS && nodes[levels])
+		levels++;
+	return levels;
+}
+EXPORT_SYMBOL_IF_KUNIT(percpu_counter_tree_geometry);
+
+struct placement {
+	const struct percpu_counter_tree_domains *at;
+	const u16 *cpus;
+	u16 *node;
+};
+
+/* Where the units of the same domain as unit @i end; at most at @end. */
+static unsigned int domain_end(const struct placement *p, unsigned int i,
+			       unsigned int end, unsigned int domain)
+{
+	unsigned int first = i++;
+
+	if (domain == PERCPU_COUNTER_TREE_NR_DOMAINS)
+		return i;
+	while (i < end &&
+	       p->at[p->cpus[i]].id[domain] == p->at[p->cpus[first]].id[domain])
+		i++;
+	return i;
+}
+
+/*
+ * Spread units [i, end), which share all domains outside of @domain, over @nr
+ * nodes from @node on.
+ */
+static void place(const struct placement *p, unsigned int i, unsigned int end,
+		  unsigned int node, unsigned int nr, unsigned int domain)
+{
+	unsigned int nr_domains = 0, next, share, target;
+
+	for (next = i; next < end; next = domain_end(p, next, end, domain))
+		nr_domains++;
+
+	/* Nodes to spare: divide them by units, but at least one a domain. */
+	if (nr_domains < nr && domain < PERCPU_COUNTER_TREE_NR_DOMAINS) {
+		for (; i < end; i = next) {
+			next = domain_end(p, i, end, domain);
+			share = DIV_ROUND_CLOSEST((next - i) * nr, end - i);
+			nr_domains--;
+			share = clamp(share, 1U, nr - nr_domains);
+			place(p, i, next, node, share, domain + 1);
+			node += share;
+			nr -= share;
+		}
+		return;
+	}
+
+	/* Else whole domains, as near to equal shares as that can be. */
+	for (; i < end; node++, nr--) {
+		target = i + DIV_ROUND_CLOSEST(end - i, nr);
+		do {
+			next = domain_end(p, i, end, domain);
+			while (i < next)
+				p->node[i++] = node;
+			if (i < end)
+				next = domain_end(p, i, end, domain);
+		} while (--nr_domains >= nr && i + next <= 2 * target);
+	}
+}
+
+/**
+ * percpu_counter_tree_place() - Choose the nodes that serve some units
+ * @at: Topology of each CPU.
+ * @cpus: For each unit, a CPU or a node, the CPU that tells where it is; ranked.
+ * @nr_units: Number of units.
+ * @nr_nodes: Number of nodes to spread them over.
+ * @node: Set to the node of each unit, from 0 on and in the order of units,
+ *	  without gaps.
+ *
+ * Every node gets a unit if there are as many. No node gets units of two NUMA
+ * nodes if there are as many nodes as NUMA nodes, and so on for each kind of
+ * domain inside of the outer ones.
+ *
+ * Context: Any.
+ */
+VISIBLE_IF_KUNIT void
+percpu_counter_tree_place(const struct percpu_counter_tree_domains *at,
+			  const u16 *cpus, unsigned int nr_units,
+			  unsigned int nr_nodes, u16 *node)
+{
+	const struct placement p = { .at = at, .cpus = cpus, .node = node };
+
+	place(&p, 0, nr_units, 0, min(nr_units, nr_nodes), 0);
+}
+EXPORT_SYMBOL_IF_KUNIT(percpu_counter_tree_place);
+
+static int cmp_rank(const void *a, const void *b)
+{
+	u16 x = *(const u16 *)a, y = *(const u16 *)b;
+	unsigned int i;
+
+	for (i = 0; i < PERCPU_COUNTER_TREE_NR_DOMAINS; i++)
+		if (domains[x].id[i] != domains[y].id[i])
+			return domains[x].id[i] < domains[y].id[i] ? -1 : 1;
+	return x < y ? -1 : 1;
+}
+
+/*
+ * Write the map from what is known of the CPUs. @turn is 0, or for tests how
+ * many nodes further on in each level all CPUs and nodes are placed.
+ */
+static void write_map(unsigned int turn)
+{
+	unsigned int units_base = 0, base = 0, nr_units = 0, level, cpu, i, j;
+	u16 node;
+
+	for_each_possible_cpu(cpu)
+		ranked[nr_units++] = cpu;
+	sort(ranked, nr_units, sizeof(*ranked), cmp_rank, NULL);
+
+	for (level = 0; level < nr_levels; level++) {
+		percpu_counter_tree_place(domains, ranked, nr_units,
+					  nr_nodes[level], placed);
+		/* Each entry pairs with READ_ONCE() in the carry; see ORDERING */
+		for (i = 0; i < nr_units; i++) {
+			node = base + (placed[i] + turn) % nr_nodes[level];
+			if (level)
+				WRITE_ONCE(parent[units_base + i], node);
+			else
+				WRITE_ONCE(per_cpu(cpu_leaf, ranked[i]), node);
+		}
+		/* The units of the next level: a CPU for each node in use. */
+		for (i = 0, j = 0; i < nr_units; i++)
+			if (!i || placed[i] != placed[i - 1])
+				ranked[j++] = ranked[i];
+		nr_units = j;
+		units_base = base;
+		base += nr_nodes[level];
+	}
+}
+
+static void learn_cpu(unsigned int cpu)
+{
+	u16 *id = domains[cpu].id;
+	unsigned int other, i;
+
+	id[PERCPU_COUNTER_TREE_NUMA] = cpu_to_node(cpu);
+
+	other = cpumask_first_and(topology_sibling_cpumask(cpu), &learned);
+	if (other < nr_cpu_ids)
+		id[PERCPU_COUNTER_TREE_CORE] =
+			domains[other].id[PERCPU_COUNTER_TREE_CORE];
+
+	other = cpumask_first_and(topology_cluster_cpumask(cpu), &learned);
+	if (other < nr_cpu_ids)
+		id[PERCPU_COUNTER_TREE_CLUSTER] =
+			domains[other].id[PERCPU_COUNTER_TREE_CLUSTER];
+
+	/* Neighbours first: most of them share a cache. */
+	for (i = 1; i < nr_cpu_ids; i++) {
+		other = (cpu + nr_cpu_ids - i) % nr_cpu_ids;
+		if (cpumask_test_cpu(other, &learned) && cpu_online(other) &&
+		    cpus_share_cache(cpu, other)) {
+			id[PERCPU_COUNTER_TREE_CACHE] =
+				domains[other].id[PERCPU_COUNTER_TREE_CACHE];
+			break;
+		}
+	}
+
+	cpumask_set_cpu(cpu, &learned);
+}
+
+/* Learn the CPUs that have come online, and write the map anew. */
+static void refine_map(struct work_struct *work)
+{
+	unsigned int cpu;
+
+	/* No CPU is half online, so cpus_share_cache() knows them all. */
+	guard(cpus_read_lock)();
+	guard(mutex)(&map_mutex);
+
+	for_each_online_cpu(cpu)
+		if (!cpumask_test_cpu(cpu, &learned))
+			learn_cpu(cpu);
+	write_map(0);
+}
+
+static DECLARE_WORK(refine_work, refine_map);
+
+static int cpu_came_online(unsigned int cpu)
+{
+	if (!cpumask_test_cpu(cpu, &learned))
+		schedule_work(&refine_work);
+	return 0;
+}
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* For tests: a valid map unlike the one in use; the latter again for 0. */
+void percpu_counter_tree_remap(unsigned int turn)
+{
+	guard(mutex)(&map_mutex);
+
+	if (nr_levels)
+		write_map(turn);
+}
+EXPORT_SYMBOL_IF_KUNIT(percpu_counter_tree_remap);
+#endif
+
+/* Bound in batches, rounded up: what to multiply with a batch size. */
+static unsigned long bound_in_batches(void)
+{
+	return DIV_ROUND_UP(half_batches, 2);
+}
+
+static int map_show(struct seq_file *m, void *unused)
+{
+	cpumask_var_t cpus;
+	unsigned int cpu;
+	u16 node, i;
+
+	if (!alloc_cpumask_var(&cpus, GFP_KERNEL))
+		return -ENOMEM;
+
+	seq_printf(m, "cpus %u nodes %u levels %u bound %lu batches\n",
+		   nr_cpus, nr_all_nodes, nr_levels, bound_in_batches());
+
+	mutex_lock(&map_mutex);
+	for (node = 0; node < nr_all_nodes; node++) {
+		cpumask_clear(cpus);
+		for_each_possible_cpu(cpu)
+			for (i = per_cpu(cpu_leaf, cpu); i != TO_ROOT;
+			     i = parent[i])
+				if (i == node)
+					cpumask_set_cpu(cpu, cpus);
+		seq_printf(m, "node %u to ", node);
+		if (parent[node] == TO_ROOT)
+			seq_puts(m, "root");
+		else
+			seq_printf(m, "%u", parent[node]);
+		seq_printf(m, " cpus %*pbl\n", cpumask_pr_args(cpus));
+	}
+	mutex_unlock(&map_mutex);
+
+	free_cpumask_var(cpus);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(map);
+
+/*
+ * After sched_init_smp(), so that the topology of all CPUs brought up at boot
+ * is known.
+ */
+static int __init percpu_counter_tree_topology_init(void)
+{
+	int ret;
+
+	debugfs_create_file("percpu_counter_tree", 0444, NULL, NULL, &map_fops);
+
+	if (!nr_levels)
+		return 0;
+	ret = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN,
+					"lib/percpu_counter_tree:online",
+					cpu_came_online, NULL);
+	refine_map(NULL);
+	return min(ret, 0);
+}
+subsys_initcall(percpu_counter_tree_topology_init);
+
+/**
+ * percpu_counter_tree_subsystem_init() - Fix the shape of all trees
+ *
+ * Context: Once, at boot, after setup_nr_cpu_ids() and early_numa_node_init()
+ *	    and while memblock still allocates. Panics without memory.
+ * Return: 0.
+ */
+int __init percpu_counter_tree_subsystem_init(void)
+{
+	unsigned int base = 0, level, cpu, i;
+
+	/* Enough levels, and u16 holds the number of a node and of a CPU. */
+	BUILD_BUG_ON(PERCPU_COUNTER_TREE_LEVEL4(CONFIG_NR_CPUS) >
+		     PERCPU_COUNTER_TREE_FANOUT);
+	BUILD_BUG_ON(PERCPU_COUNTER_TREE_STATIC_NODES >= TO_ROOT);
+	BUILD_BUG_ON(CONFIG_NR_CPUS > U16_MAX);
+
+	nr_levels = percpu_counter_tree_geometry(nr_cpu_ids, nr_nodes);
+	nr_cpus = num_possible_cpus();
+	half_batches = nr_cpus;
+	for (level = 0; level < nr_levels; level++) {
+		half_batches += 2 * nr_nodes[level] *
+			((1UL << (THRESHOLD_SHIFT * (level + 1))) - 1);
+		nr_all_nodes += nr_nodes[level];
+	}
+	WARN_ON(nr_all_nodes != PERCPU_COUNTER_TREE_NODES(nr_cpu_ids));
+
+	pr_info("%u CPUs, %u nodes in %u levels, sums within %lu batches\n",
+		nr_cpus, nr_all_nodes, nr_levels, bound_in_batches());
+	if (!nr_levels)
+		return 0;
+
+	domains = memblock_alloc_or_panic(nr_cpu_ids * sizeof(*domains),
+					  __alignof__(*domains));
+	ranked = memblock_alloc_or_panic(2 * nr_cpu_ids * sizeof(*ranked),
+					 __alignof__(*ranked));
+	placed = ranked + nr_cpu_ids;
+
+	for_each_possible_cpu(cpu) {
+		for (i = 0; i < PERCPU_COUNTER_TREE_NR_DOMAINS; i++)
+			domains[cpu].id[i] = cpu;
+		domains[cpu].id[PERCPU_COUNTER_TREE_NUMA] = cpu_to_node(cpu);
+	}
+	/* Parents of nodes that no CPU needs: any will do, see write_map() */
+	for (level = 0; level < nr_levels; level++) {
+		for (i = base; i < base + nr_nodes[level]; i++)
+			parent[i] = level + 1 < nr_levels ?
+				    base + nr_nodes[level] : TO_ROOT;
+		base += nr_nodes[level];
+	}
+	write_map(0);
+	return 0;
+}
+
+/**
+ * percpu_counter_tree_items_size_many() - Size of the nodes of a group
+ * @n: Counters in the group.
+ *
+ * Context: Any, after percpu_counter_tree_subsystem_init().
+ * Return: Bytes of items which percpu_counter_tree_init_many() needs on this
+ *	   machine; fixed after boot. 0 where the tree has no nodes.
+ */
+size_t percpu_counter_tree_items_size_many(unsigned int n)
+{
+	return nr_all_nodes * sizeof(struct percpu_counter_tree_level_item) *
+	       DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS);
+}
+EXPORT_SYMBOL_GPL(percpu_counter_tree_items_size_many);
+
+/**
+ * percpu_counter_tree_init_many_lazy() - Initialise a group without allocation
+ * @c: Array of counters, all set to 0.
+ * @items: percpu_counter_tree_items_size_many(@n) bytes for as long as the
+ *	   group lives. Not touched before activation, need not be zeroed.
+ * @n: Number of counters.
+ * @batch_size: Carry unit in the caller's unit: a power of two, at least 2.
+ *
+ * The counters can be used at once. Until percpu_counter_tree_activate_many()
+ * succeeds, each is one atomic word and its approximate sum is exact.
+ *
+ * Context: Any. Nobody else uses the counters yet.
+ * Return: 0, or -EINVAL, with a warning, if @batch_size is not a power of two,
+ *	   is less than 2, or so large that the range of the counter would not
+ *	   fit into a long, or if the subsystem is not initialised yet. The
+ *	   counters can be used even so, but not activated.
+ */
+int
+percpu_counter_tree_init_many_lazy(struct percpu_counter_tree *c,
+				   struct percpu_counter_tree_level_item *items,
+				   unsigned int n, unsigned long batch_size)
+{
+	bool bad = !half_batches || batch_size < 2 ||
+		   !is_power_of_2(batch_size) ||
+		   batch_size > LONG_MAX / half_batches;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		c[i].level0 = NULL;
+		c[i].batch = bad ? 0 : batch_size;
+		atomic_long_set(&c[i].count, 0);
+		atomic_long_set(&c[i].exact, 0);
+		c[i].nodes = &items[i / PERCPU_COUNTER_TREE_NODE_COUNTERS *
+				    nr_all_nodes]
+			.count[i % PERCPU_COUNTER_TREE_NODE_COUNTERS];
+	}
+	return WARN_ON_ONCE(bad) ? -EINVAL : 0;
+}
+EXPORT_SYMBOL_GPL(percpu_counter_tree_init_many_lazy);
+
+/**
+ * percpu_counter_tree_activate_many() - Give a group its per-CPU memory
+ * @c: All counters of a group from percpu_counter_tree_init_many_lazy().
+ * @n: Number of counters.
+ * @gfp: How to allocate the per-CPU memory.
+ *
+ * The counters may be in use. Does nothing if the group is active already, or
+ * if there is only one possible CPU.
+ *
+ * Context: Task; as @gfp allows.
+ * Return: 0; -ENOMEM: the group works on as it was; or -EINVAL, with a warning,
+ *	   if it is not initialised.
+ */
+int percpu_counter_tree_activate_many(struct percpu_counter_tree *c,
+				      unsigned int n, gfp_t gfp)
+{
+	size_t size = n * sizeof(*c->level0);
+	unsigned long __percpu *level0;
+	unsigned int i;
+
+	if (!n || READ_ONCE(c->level0) || nr_cpus == 1)
+		return 0;
+	if (WARN_ON_ONCE(!c->batch))
+		return -EINVAL;
+
+	level0 = __alloc_percpu_gfp(size, min(roundup_pow_of_two(size),
+					      SMP_CACHE_BYTES), gfp);
+	if (!level0)
+		return -ENOMEM;
+
+	spin_lock(&activate_lock);
+	if (!c->level0) {
+		memset(c->nodes, 0, percpu_counter_tree_items_size_many(n));
+		/* The first one first: it tells sums if the group is active. */
+		for (i = 0; i < n; i++) {
+			/*
+			 * Pairs with the address dependencies on @level0 in
+			 * percpu_counter_tree_add() and ..._precise_sum_many(),
+			 * and with smp_rmb() in percpu_counter_tree_carry().
+			 */
+			smp_store_release(&c[i].level0, level0 + i);
+		}
+		level0 = NULL;
+	}
+	spin_unlock(&activate_lock);
+
+	/* Somebody else was faster. */
+	free_percpu(level0);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(percpu_counter_tree_activate_many);
+
+/**
+ * percpu_counter_tree_init_many() - Initialise and activate a group of counters
+ * @c: Array of counters, all set to 0.
+ * @items: percpu_counter_tree_items_size_many(@n) bytes for as long as the
+ *	   group lives, need not be zeroed.
+ * @n: Number of counters.
+ * @batch_size: Carry unit in the caller's unit: a power of two, at least 2.
+ * @gfp: How to allocate the per-CPU memory.
+ *
+ * Context: As @gfp allows. Nobody else uses the counters yet.
+ * Return: 0; -EINVAL as percpu_counter_tree_init_many_lazy(); or -ENOMEM, with
+ *	   nothing left to free.
+ */
+int percpu_counter_tree_init_many(struct percpu_counter_tree *c,
+				  struct percpu_counter_tree_level_item *items,
+				  unsigned int n, unsigned long batch_size,
+				  gfp_t gfp)
+{
+	return percpu_counter_tree_init_many_lazy(c, items, n, batch_size) ?:
+	       percpu_counter_tree_activate_many(c, n, gfp);
+}
+EXPORT_SYMBOL_GPL(percpu_counter_tree_init_many);
+
+/**
+ * percpu_counter_tree_destroy_many() - Free the per-CPU memory of a group
+ * @c: All counters of the group; may be zeroed or failed to initialise.
+ * @n: Number of counters.
+ *
+ * Context: Any in which free_percpu() may be called. The caller makes sure that
+ *	    nobody else uses the counters any more.
+ */
+void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
+				      unsigned int n)
+{
+	unsigned int i;
+
+	if (!n)
+		return;
+	free_percpu(c->level0);
+	for (i = 0; i < n; i++)
+		c[i].level0 = NULL;
+}
+EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
+
+/**
+ * percpu_counter_tree_precise_sum_many() - Sum a group in one walk
+ * @c: First of some counters that follow each other in a group.
+ * @n: Number of counters.
+ * @sums: Set to the precise sum of each, in the caller's unit; see
+ *	  percpu_counter_tree_precise_sum().
+ *
+ * Context: Any. Visits all possible CPUs.
+ */
+void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
+					  unsigned int n, long *sums)
+{
+	/* Pairs with smp_store_release() in percpu_counter_tree_activate_many() */
+	unsigned long __percpu *level0 = READ_ONCE(c->level0);
+	unsigned long *total;
+	unsigned int cpu, i;
+
+	for (i = 0; i < n; i++)
+		sums[i] = atomic_long_read(&c[i].exact);
+	if (!level0)
+		return;
+
+	for_each_possible_cpu(cpu) {
+		total = per_cpu_ptr(level0, cpu);
+		/* Adds in progress may be missed: no ordering needed. */
+		for (i = 0; i < n; i++)
+			sums[i] += READ_ONCE(total[i]);
+	}
+}
+EXPORT_SYMBOL_GPL(percpu_counter_tree_precise_sum_many);
+
+/**
+ * percpu_counter_tree_approximate_accuracy_range() - How good approximations are
+ * @c: The counter.
+ * @under: Increased by how far an approximate sum of @c may be below the
+ *	   precise one, in the caller's unit.
+ * @over: Increased by how far an approximate sum of @c may be above the precise
+ *	  one.
+ *
+ * Adds to both, so that ranges of several counters can be summed. Holds while
+ * no add is in progress, for a sum that was read before: the counter may be
+ * activated meanwhile.
+ *
+ * Context: Any. O(1).
+ */
+void
+percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
+					       unsigned long *under,
+					       unsigned long *over)
+{
+	unsigned long range = c->batch / 2 * half_batches;
+
+	/* No ordering: whoever saw an add to a total also sees @level0. */
+	if (!READ_ONCE(c->level0))
+		return;
+	*under += range - nr_cpus;
+	*over += range;
+}
+EXPORT_SYMBOL_GPL(percpu_counter_tree_approximate_accuracy_range);
+
+/*
+ * Add a carry to a node, and empty the node if that makes it reach its
+ * threshold. Returns what is to be carried to the parent. Wraps like a long.
+ */
+static unsigned long node_add(atomic_long_t *node, unsigned long carry,
+			      long threshold)
+{
+	long old = atomic_long_read(node), new;
+	unsigned long up;
+
+	/* Relaxed: nothing is ordered by a node, see ORDERING. */
+	do {
+		up = old + carry;
+		new = up;
+		if (new <= -threshold || new >= threshold)
+			new = 0;
+		else
+			up = 0;
+	} while (!atomic_long_try_cmpxchg_relaxed(node, &old, new));
+
+	return up;
+}
+
+/**
+ * percpu_counter_tree_carry() - Take a carry up the tree
+ * @c: The counter.
+ * @new: Total of the CPU after the add, plus half a batch.
+ * @inc: What was added.
+ *
+ * The slow path of percpu_counter_tree_add(), not to be called by others. The
+ * task may have moved to another CPU since: any path will do.
+ *
+ * Context: Any but NMI.
+ */
+void percpu_counter_tree_carry(struct percpu_counter_tree *c, unsigned long new,
+			       unsigned long inc)
+{
+	unsigned long carry = (new & -c->batch) - ((new - inc) & -c->batch);
+	long threshold = c->batch;
+	u16 node;
+
+	/*
+	 * @level0 was read before the nodes are: pairs with smp_store_release()
+	 * in percpu_counter_tree_activate_many().
+	 */
+	smp_rmb();
+
+	for (node = raw_cpu_read(cpu_leaf); node != TO_ROOT;
+	     node = READ_ONCE(parent[node])) {
+		threshold <<= THRESHOLD_SHIFT;
+		carry = node_add(c->nodes + node * NODE_STRIDE, carry,
+				 threshold);
+		if (!carry)
+			return;
+	}
+	/* No ordering: a sum promises none between adds. */
+	atomic_long_add(carry, &c->count);
+}
+EXPORT_SYMBOL_GPL(percpu_counter_tree_carry);
