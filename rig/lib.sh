@@ -70,3 +70,15 @@ has_work() (
 input_id() {
 	tar -C "$top" --exclude=series/cover-letter --sort=name --mtime=@0 --owner=0 --group=0 -cf - linux series | sha256sum
 }
+
+# report NAME COMMAND...: run one test, print its result; what it printed is shown if it failed
+report() {
+	test_name=$1
+	shift
+	if said=$("$@" 2>&1 < /dev/null); then
+		echo "ok - $test_name"
+	else
+		echo "not ok - $test_name"
+		printf '%s\n' "$said" | head -n 40 | sed 's/^/# /'
+	fi
+}
