@@ -63,6 +63,16 @@ struct report {
 	struct rusage usage;
 };
 
+/* The memory whose amount is known, and what there was without it. */
+static struct {
+	struct report *report;
+	struct rss base;
+	char *map;
+	size_t size;
+	long nr;
+	int fd;
+} known;
+
 static void crew_work(int id, int nr_ids)
 {
 	for (long i = id; i < crew.nr; i += nr_ids) {
@@ -78,7 +88,7 @@ static void crew_work(int id, int nr_ids)
 			break;
 		case OP_WRITE:
 			for (; addr < end; addr += psize())
-				*(volatile char *)addr = 1;
+				*addr = 1;
 			break;
 		case OP_ZAP:
 			madvise(addr, crew.step, MADV_DONTNEED);
@@ -191,12 +201,6 @@ static int open_plain_file(void)
 
 FIXTURE(rss_stat)
 {
-	struct report *report;
-	struct rss base;
-	char *map;
-	size_t size;
-	long nr;
-	int fd;
 };
 
 FIXTURE_VARIANT(rss_stat)
@@ -229,64 +233,75 @@ FIXTURE_SETUP(rss_stat)
 	ASSERT_EQ(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
 
 	rss_find_cpus();
-	self->nr = 2 * rss_nr_cpus;
-	if (self->nr < 64)
-		self->nr = 64;
-	if (self->nr > MAX_PAGES)
-		self->nr = MAX_PAGES;
-	self->size = self->nr * psize();
-	self->map = MAP_FAILED;
-	self->fd = -1;
-	self->report = mmap(NULL, sizeof(*self->report), PROT_READ | PROT_WRITE,
+	known.nr = 2 * rss_nr_cpus;
+	if (known.nr < 64)
+		known.nr = 64;
+	if (known.nr > MAX_PAGES)
+		known.nr = MAX_PAGES;
+	known.size = known.nr * psize();
+	known.map = MAP_FAILED;
+	known.fd = -1;
+	known.report = mmap(NULL, sizeof(*known.report), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(self->report, MAP_FAILED);
+	ASSERT_NE(known.report, MAP_FAILED);
 
 	crew.hop = variant->hop;
 	if (variant->threads)
 		ASSERT_EQ(crew_start(MAX_WORKERS), 0);
 	rss_settle();
-	ASSERT_EQ(rss_read(0, &self->base), 0);
+	ASSERT_EQ(rss_read(0, &known.base), 0);
 }
 
 FIXTURE_TEARDOWN(rss_stat)
 {
 	crew_stop();
-	if (self->map != MAP_FAILED)
-		munmap(self->map, self->size);
-	if (self->fd >= 0)
-		close(self->fd);
-	munmap(self->report, sizeof(*self->report));
+	if (known.map != MAP_FAILED)
+		munmap(known.map, known.size);
+	if (known.fd >= 0)
+		close(known.fd);
+	munmap(known.report, sizeof(*known.report));
 }
-
-/* Expect to have this many pages more than @base, to the page. */
-#define EXPECT_RSS(base, d_anon, d_file, d_shmem, d_swap) do {		\
-	struct rss __now;						\
-									\
-	ASSERT_EQ(rss_read(0, &__now), 0);				\
-	EXPECT_EQ(__now.anon - (base)->anon, (d_anon));			\
-	EXPECT_EQ(__now.file - (base)->file, (d_file));			\
-	EXPECT_EQ(__now.shmem - (base)->shmem, (d_shmem));		\
-	EXPECT_EQ(__now.swap - (base)->swap, (d_swap));			\
-	expect_same(_metadata, &__now);					\
-} while (0)
-
-/* Expect what a mapping of the test adds: anonymous pages and cached ones. */
-#define EXPECT_MAPPED(file, d_anon, d_cached)				\
-	EXPECT_RSS(&self->base, d_anon, (file) ? (d_cached) : 0,	\
-		   (file) ? 0 : (d_cached), 0)
 
 /* VmRSS and /proc/self/statm tell the same as the parts of status. */
 static void expect_same(struct __test_metadata *_metadata,
 			const struct rss *now)
 {
 	unsigned long size, resident, shared;
+	int nr;
 
 	EXPECT_EQ(now->rss, now->anon + now->file + now->shmem);
 	EXPECT_GE(now->hwm, now->rss);
 	ASSERT_EQ(rss_read_file("/proc/self/statm"), 0);
-	ASSERT_EQ(sscanf(rss_buf, "%lu %lu %lu", &size, &resident, &shared), 3);
+	nr = sscanf(rss_buf, "%lu %lu %lu", &size, &resident, &shared);
+	ASSERT_EQ(nr, 3);
 	EXPECT_EQ(resident, now->rss);
 	EXPECT_EQ(shared, now->file + now->shmem);
+}
+
+/* Expect to have this many pages more than at first, to the page. */
+static void expect_rss(struct __test_metadata *_metadata, const char *when,
+		       long anon, long file, long shmem, long swap)
+{
+	struct rss now;
+
+	ASSERT_EQ(rss_read(0, &now), 0);
+	EXPECT_EQ(now.anon - known.base.anon, anon)
+		TH_LOG("RssAnon, %s", when);
+	EXPECT_EQ(now.file - known.base.file, file)
+		TH_LOG("RssFile, %s", when);
+	EXPECT_EQ(now.shmem - known.base.shmem, shmem)
+		TH_LOG("RssShmem, %s", when);
+	EXPECT_EQ(now.swap - known.base.swap, swap)
+		TH_LOG("VmSwap, %s", when);
+	expect_same(_metadata, &now);
+}
+
+/* The same for pages of which some are anonymous and some are cached. */
+static void expect_mapped(struct __test_metadata *_metadata, const char *when,
+			  bool file, long anon, long cached)
+{
+	expect_rss(_metadata, when, anon, file ? cached : 0, file ? 0 : cached,
+		   0);
 }
 
 /*
@@ -294,45 +309,45 @@ static void expect_same(struct __test_metadata *_metadata,
  * mapping are anonymous once they are written; before, they are in the page
  * cache, or, without a file, the zero page, which nobody counts.
  */
-static void check_mapping(struct __test_metadata *_metadata,
-			  FIXTURE_DATA(rss_stat) *self, int flags, int fd)
+static void check_mapping(struct __test_metadata *_metadata, int flags, int fd)
 {
 	const bool cow = flags & MAP_PRIVATE;
-	const long n = self->nr, half = n / 2;
+	const long n = known.nr, half = n / 2;
 	const long cached = cow && fd < 0 ? 0 : n;
 	struct statfs fs = { .f_type = TMPFS_MAGIC };
 	bool file;
 
-	self->fd = fd;
+	known.fd = fd;
 	if (fd >= 0) {
-		ASSERT_EQ(ftruncate(fd, self->size), 0);
+		ASSERT_EQ(ftruncate(fd, known.size), 0);
 		ASSERT_EQ(fstatfs(fd, &fs), 0);
 	}
 	file = fs.f_type != TMPFS_MAGIC;
 
-	self->map = mmap(NULL, self->size, PROT_READ | PROT_WRITE, flags, fd,
+	known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE, flags, fd,
 			 0);
-	ASSERT_NE(self->map, MAP_FAILED);
-	EXPECT_MAPPED(file, 0, 0);
+	ASSERT_NE(known.map, MAP_FAILED);
+	expect_mapped(_metadata, "mapped", file, 0, 0);
 
-	crew_run(self->map, n, psize(), OP_READ);
-	EXPECT_MAPPED(file, 0, cached);
+	crew_run(known.map, n, psize(), OP_READ);
+	expect_mapped(_metadata, "read", file, 0, cached);
 
-	crew_run(self->map, n, psize(), OP_WRITE);
-	EXPECT_MAPPED(file, cow ? n : 0, cow ? 0 : n);
+	crew_run(known.map, n, psize(), OP_WRITE);
+	expect_mapped(_metadata, "written", file, cow ? n : 0, cow ? 0 : n);
 
-	crew_run(self->map, half, psize(), OP_ZAP);
-	EXPECT_MAPPED(file, cow ? n - half : 0, cow ? 0 : n - half);
+	crew_run(known.map, half, psize(), OP_ZAP);
+	expect_mapped(_metadata, "half given back", file, cow ? n - half : 0,
+		      cow ? 0 : n - half);
 
-	crew_run(self->map, half, psize(), OP_READ);
-	EXPECT_MAPPED(file, cow ? n - half : 0,
+	crew_run(known.map, half, psize(), OP_READ);
+	expect_mapped(_metadata, "read again", file, cow ? n - half : 0,
 		      cow && fd >= 0 ? half : cow ? 0 : n);
 
 	if (crew.hop)
 		rss_hop(0);
-	ASSERT_EQ(munmap(self->map, self->size), 0);
-	self->map = MAP_FAILED;
-	EXPECT_MAPPED(file, 0, 0);
+	ASSERT_EQ(munmap(known.map, known.size), 0);
+	known.map = MAP_FAILED;
+	expect_mapped(_metadata, "unmapped", file, 0, 0);
 }
 
 /* The figures stand still when nothing is mapped, wherever the test runs. */
@@ -340,18 +355,18 @@ TEST_F(rss_stat, quiet)
 {
 	for (int i = 0; i < rss_nr_cpus; i++) {
 		rss_hop(i);
-		EXPECT_RSS(&self->base, 0, 0, 0, 0);
+		expect_rss(_metadata, "quiet", 0, 0, 0, 0);
 	}
 }
 
 TEST_F(rss_stat, anon)
 {
-	check_mapping(_metadata, self, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	check_mapping(_metadata, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
 TEST_F(rss_stat, shared_anon)
 {
-	check_mapping(_metadata, self, MAP_SHARED | MAP_ANONYMOUS, -1);
+	check_mapping(_metadata, MAP_SHARED | MAP_ANONYMOUS, -1);
 }
 
 TEST_F(rss_stat, memfd_private)
@@ -360,7 +375,7 @@ TEST_F(rss_stat, memfd_private)
 
 	if (fd < 0)
 		SKIP(return, "memfd_create: %s", strerror(errno));
-	check_mapping(_metadata, self, MAP_PRIVATE, fd);
+	check_mapping(_metadata, MAP_PRIVATE, fd);
 }
 
 TEST_F(rss_stat, memfd_shared)
@@ -369,7 +384,7 @@ TEST_F(rss_stat, memfd_shared)
 
 	if (fd < 0)
 		SKIP(return, "memfd_create: %s", strerror(errno));
-	check_mapping(_metadata, self, MAP_SHARED, fd);
+	check_mapping(_metadata, MAP_SHARED, fd);
 }
 
 TEST_F(rss_stat, file_private)
@@ -378,7 +393,7 @@ TEST_F(rss_stat, file_private)
 
 	if (fd < 0)
 		SKIP(return, "no file system but tmpfs to make a file in");
-	check_mapping(_metadata, self, MAP_PRIVATE, fd);
+	check_mapping(_metadata, MAP_PRIVATE, fd);
 }
 
 TEST_F(rss_stat, file_shared)
@@ -387,7 +402,7 @@ TEST_F(rss_stat, file_shared)
 
 	if (fd < 0)
 		SKIP(return, "no file system but tmpfs to make a file in");
-	check_mapping(_metadata, self, MAP_SHARED, fd);
+	check_mapping(_metadata, MAP_SHARED, fd);
 }
 
 TEST_F(rss_stat, populate)
@@ -395,54 +410,55 @@ TEST_F(rss_stat, populate)
 	const int kinds[] = { MAP_PRIVATE, MAP_SHARED };
 
 	for (int i = 0; i < (int)ARRAY_SIZE(kinds); i++) {
-		const long anon = kinds[i] == MAP_PRIVATE ? self->nr : 0;
+		const long anon = kinds[i] == MAP_PRIVATE ? known.nr : 0;
 
-		self->map = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
+		known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE,
 				 kinds[i] | MAP_ANONYMOUS | MAP_POPULATE, -1,
 				 0);
-		ASSERT_NE(self->map, MAP_FAILED);
-		EXPECT_MAPPED(false, anon, self->nr - anon);
+		ASSERT_NE(known.map, MAP_FAILED);
+		expect_mapped(_metadata, "populated", false, anon,
+			      known.nr - anon);
 
 		if (crew.hop)
 			rss_hop(i);
-		ASSERT_EQ(munmap(self->map, self->size), 0);
-		self->map = MAP_FAILED;
-		EXPECT_MAPPED(false, 0, 0);
+		ASSERT_EQ(munmap(known.map, known.size), 0);
+		known.map = MAP_FAILED;
+		expect_mapped(_metadata, "unmapped", false, 0, 0);
 	}
 }
 
 /* Moving pages changes nothing, shrinking gives back, growing takes later. */
 TEST_F(rss_stat, mremap)
 {
-	const long n = self->nr, half = n / 2;
+	const long n = known.nr, half = n / 2;
 	char *target;
 
-	self->map = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
+	known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(self->map, MAP_FAILED);
-	crew_run(self->map, n, psize(), OP_WRITE);
-	EXPECT_RSS(&self->base, n, 0, 0, 0);
+	ASSERT_NE(known.map, MAP_FAILED);
+	crew_run(known.map, n, psize(), OP_WRITE);
+	expect_rss(_metadata, "written", n, 0, 0, 0);
 
-	target = mmap(NULL, self->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+	target = mmap(NULL, known.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	ASSERT_NE(target, MAP_FAILED);
 	if (crew.hop)
 		rss_hop(1);
-	ASSERT_EQ(mremap(self->map, self->size, self->size,
+	ASSERT_EQ(mremap(known.map, known.size, known.size,
 			 MREMAP_MAYMOVE | MREMAP_FIXED, target), target);
-	self->map = target;
-	EXPECT_RSS(&self->base, n, 0, 0, 0);
+	known.map = target;
+	expect_rss(_metadata, "moved", n, 0, 0, 0);
 
-	ASSERT_EQ(mremap(self->map, self->size, half * psize(), 0), self->map);
-	EXPECT_RSS(&self->base, half, 0, 0, 0);
+	ASSERT_EQ(mremap(known.map, known.size, half * psize(), 0), known.map);
+	expect_rss(_metadata, "shrunk", half, 0, 0, 0);
 
-	target = mremap(self->map, half * psize(), self->size, MREMAP_MAYMOVE);
+	target = mremap(known.map, half * psize(), known.size, MREMAP_MAYMOVE);
 	ASSERT_NE(target, MAP_FAILED);
-	self->map = target;
-	EXPECT_RSS(&self->base, half, 0, 0, 0);
+	known.map = target;
+	expect_rss(_metadata, "grown", half, 0, 0, 0);
 
-	crew_run(self->map, n, psize(), OP_WRITE);
-	EXPECT_RSS(&self->base, n, 0, 0, 0);
+	crew_run(known.map, n, psize(), OP_WRITE);
+	expect_rss(_metadata, "written again", n, 0, 0, 0);
 }
 
 /* A huge page counts as the pages it is made of, also when it is split. */
@@ -456,28 +472,30 @@ TEST_F(rss_stat, huge_page)
 	if (!huge || huge > PEAK_BYTES / 2)
 		SKIP(return, "no huge page of %lu MiB or less",
 		     (PEAK_BYTES >> 20) / 2);
-	self->size = size = (nr_huge + 1) * huge;
-	self->map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	size = (nr_huge + 1) * huge;
+	known.size = size;
+	known.map = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(self->map, MAP_FAILED);
-	map = (char *)(((unsigned long)self->map + huge - 1) & ~(huge - 1));
+	ASSERT_NE(known.map, MAP_FAILED);
+	map = (char *)(((unsigned long)known.map + huge - 1) & ~(huge - 1));
 	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 	if (madvise(map, nr_huge * huge, MADV_HUGEPAGE))
 		SKIP(return, "MADV_HUGEPAGE: %s", strerror(errno));
 	/* Takes the heap it needs now, so that it takes none when it counts. */
 	check_huge_anon(map, nr_huge * huge, 0, huge);
-	ASSERT_EQ(rss_read(0, &self->base), 0);
+	ASSERT_EQ(rss_read(0, &known.base), 0);
 
 	crew_run(map, nr_huge, huge, OP_WRITE);
 	if (!check_huge_anon(map, nr_huge * huge, nr_huge, huge))
 		SKIP(return, "the kernel gave no huge pages");
-	EXPECT_RSS(&self->base, nr, 0, 0, 0);
+	expect_rss(_metadata, "written", nr, 0, 0, 0);
 
 	crew_run(map, 1, huge / 2, OP_ZAP);
-	EXPECT_RSS(&self->base, nr - nr / nr_huge / 2, 0, 0, 0);
+	expect_rss(_metadata, "half given back", nr - nr / nr_huge / 2, 0, 0,
+		   0);
 
 	crew_run(map, nr_huge, huge, OP_ZAP);
-	EXPECT_RSS(&self->base, 0, 0, 0, 0);
+	expect_rss(_metadata, "all given back", 0, 0, 0, 0);
 }
 
 /* What is in memory and what is in swap, as /proc/self/pagemap has it. */
@@ -494,7 +512,8 @@ static void count_pages(struct __test_metadata *_metadata, const char *map,
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(pread(fd, entry, len, off), len);
 	close(fd);
-	*present = *swapped = 0;
+	*present = 0;
+	*swapped = 0;
 	for (long i = 0; i < nr; i++) {
 		*present += !!(entry[i] & PM_PRESENT);
 		*swapped += !!(entry[i] & PM_SWAP);
@@ -504,50 +523,45 @@ static void count_pages(struct __test_metadata *_metadata, const char *map,
 TEST_F(rss_stat, swap)
 {
 	long present = 0, swapped = 0;
-	const long n = self->nr;
-	char *pos;
+	const long n = known.nr;
 
 	ASSERT_EQ(rss_read_file("/proc/meminfo"), 0);
-	pos = strstr(rss_buf, "SwapFree:");
-	if (!pos || strtoul(pos + 9, NULL, 10) * 1024 < self->size)
+	if (rss_field("\nSwapFree:") < n)
 		SKIP(return, "no swap space");
 
-	self->map = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
+	known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(self->map, MAP_FAILED);
+	ASSERT_NE(known.map, MAP_FAILED);
 
 	/* First take it back in, then throw it away where it is. */
 	for (int round = 0; round < 2; round++) {
-		crew_run(self->map, n, psize(), OP_WRITE);
-		EXPECT_RSS(&self->base, n, 0, 0, 0);
+		crew_run(known.map, n, psize(), OP_WRITE);
+		expect_rss(_metadata, "written", n, 0, 0, 0);
 
 		/* Reclaim does what it can. */
 		for (int try = 0; try < 10 && swapped < n; try++) {
-			crew_run(self->map, n, psize(), OP_PAGEOUT);
-			count_pages(_metadata, self->map, n, &present,
+			crew_run(known.map, n, psize(), OP_PAGEOUT);
+			count_pages(_metadata, known.map, n, &present,
 				    &swapped);
 		}
 		EXPECT_GT(swapped, 0);
 		EXPECT_EQ(present + swapped, n);
-		EXPECT_RSS(&self->base, present, 0, 0, swapped);
+		expect_rss(_metadata, "paged out", present, 0, 0, swapped);
 
-		if (!round)
-			crew_run(self->map, n, psize(), OP_READ);
-		else
-			crew_run(self->map, n, psize(), OP_ZAP);
-		count_pages(_metadata, self->map, n, &present, &swapped);
+		crew_run(known.map, n, psize(), round ? OP_ZAP : OP_READ);
+		count_pages(_metadata, known.map, n, &present, &swapped);
 		EXPECT_EQ(present, round ? 0 : n);
-		EXPECT_RSS(&self->base, present, 0, 0, swapped);
+		expect_rss(_metadata, round ? "thrown away" : "back in",
+			   present, 0, 0, swapped);
 	}
 }
 
 /* Returns in the parent, with the exit status and usage of the child. */
-static void reap(struct __test_metadata *_metadata,
-		 FIXTURE_DATA(rss_stat) *self, pid_t pid, int code)
+static void reap(struct __test_metadata *_metadata, pid_t pid, int code)
 {
 	int status;
 
-	ASSERT_EQ(wait4(pid, &status, 0, &self->report->usage), pid);
+	ASSERT_EQ(wait4(pid, &status, 0, &known.report->usage), pid);
 	ASSERT_TRUE(WIFEXITED(status));
 	ASSERT_EQ(WEXITSTATUS(status), code);
 }
@@ -555,17 +569,17 @@ static void reap(struct __test_metadata *_metadata,
 /* A child starts with its parent's anonymous pages and copies what it writes */
 TEST_F(rss_stat, fork)
 {
-	const long n = self->nr, half = n / 2;
-	struct report *report = self->report;
+	const long n = known.nr, half = n / 2;
+	struct report *report = known.report;
 	struct rss before;
 	pid_t pid;
 
-	self->map = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
+	known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(self->map, MAP_FAILED);
-	crew_run(self->map, n, psize(), OP_WRITE);
+	ASSERT_NE(known.map, MAP_FAILED);
+	crew_run(known.map, n, psize(), OP_WRITE);
 	ASSERT_EQ(rss_read(0, &before), 0);
-	EXPECT_EQ(before.anon - self->base.anon, n);
+	EXPECT_EQ(before.anon - known.base.anon, n);
 
 	pid = fork();
 	ASSERT_GE(pid, 0);
@@ -574,13 +588,13 @@ TEST_F(rss_stat, fork)
 		rss_read(0, &report->rss[0]);
 		rss_settle();
 		rss_read(0, &report->rss[1]);
-		crew_run(self->map, n, psize(), OP_WRITE);
+		crew_run(known.map, n, psize(), OP_WRITE);
 		rss_read(0, &report->rss[2]);
-		crew_run(self->map, half, psize(), OP_ZAP);
+		crew_run(known.map, half, psize(), OP_ZAP);
 		rss_read(0, &report->rss[3]);
 		_exit(KSFT_PASS);
 	}
-	reap(_metadata, self, pid, KSFT_PASS);
+	reap(_metadata, pid, KSFT_PASS);
 
 	EXPECT_EQ(report->rss[0].anon, before.anon);
 	EXPECT_EQ(report->rss[0].swap, before.swap);
@@ -588,21 +602,21 @@ TEST_F(rss_stat, fork)
 	EXPECT_EQ(report->rss[2].rss, report->rss[1].rss);
 	EXPECT_EQ(report->rss[3].anon, report->rss[2].anon - half);
 	EXPECT_EQ(report->rss[3].rss, report->rss[2].rss - half);
-	EXPECT_RSS(&before, 0, 0, 0, 0);
+	expect_rss(_metadata, "after fork", n, 0, 0, 0);
 }
 
 /* /proc/self/stat has the sum, too. */
 TEST_F(rss_stat, stat)
 {
-	const long n = self->nr;
+	const long n = known.nr;
 	long seen;
 	char *pos;
 
-	self->map = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
+	known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(self->map, MAP_FAILED);
+	ASSERT_NE(known.map, MAP_FAILED);
 	for (enum op op = OP_WRITE; op <= OP_ZAP; op++) {
-		crew_run(self->map, n, psize(), op);
+		crew_run(known.map, n, psize(), op);
 
 		ASSERT_EQ(rss_read_file("/proc/self/stat"), 0);
 		pos = strrchr(rss_buf, ')');
@@ -613,13 +627,12 @@ TEST_F(rss_stat, stat)
 			ASSERT_NE(pos, NULL);
 		}
 		seen = strtol(pos, NULL, 10);
-		EXPECT_EQ(seen - self->base.rss, op == OP_WRITE ? n : 0);
+		EXPECT_EQ(seen - known.base.rss, op == OP_WRITE ? n : 0);
 	}
 }
 
 /* Enough pages for each CPU to hold some, but not more memory than is fair. */
-static void map_peak(struct __test_metadata *_metadata,
-		     FIXTURE_DATA(rss_stat) *self)
+static void map_peak(struct __test_metadata *_metadata)
 {
 	long nr_runs = rss_nr_cpus;
 
@@ -627,18 +640,18 @@ static void map_peak(struct __test_metadata *_metadata,
 		nr_runs = 4;
 	if (nr_runs > PEAK_BYTES / psize() / PEAK_RUN)
 		nr_runs = PEAK_BYTES / psize() / PEAK_RUN;
-	self->nr = nr_runs * PEAK_RUN;
-	self->size = self->nr * psize();
-	self->map = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
+	known.nr = nr_runs * PEAK_RUN;
+	known.size = known.nr * psize();
+	known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(self->map, MAP_FAILED);
-	ASSERT_EQ(rss_read(0, &self->base), 0);
+	ASSERT_NE(known.map, MAP_FAILED);
+	ASSERT_EQ(rss_read(0, &known.base), 0);
 }
 
 /* Do @op to all of it, a run of pages on each CPU. */
-static void peak_run(FIXTURE_DATA(rss_stat) *self, enum op op)
+static void peak_run(enum op op)
 {
-	crew_run(self->map, self->nr / PEAK_RUN, PEAK_RUN * psize(), op);
+	crew_run(known.map, known.nr / PEAK_RUN, PEAK_RUN * psize(), op);
 }
 
 static int reset_peak(void)
@@ -659,19 +672,19 @@ TEST_F(rss_stat, peak)
 	struct rss now;
 	long peak;
 
-	map_peak(_metadata, self);
+	map_peak(_metadata);
 	ASSERT_EQ(reset_peak(), 0);
 	for (int i = 0; i < 3; i++) {
-		peak_run(self, OP_WRITE);
+		peak_run(OP_WRITE);
 		ASSERT_EQ(rss_read(0, &now), 0);
 		peak = now.rss;
-		EXPECT_EQ(peak - self->base.rss, self->nr);
+		EXPECT_EQ(peak - known.base.rss, known.nr);
 		EXPECT_EQ(now.hwm, peak);
 		EXPECT_EQ(maxrss_self(), peak);
 
-		peak_run(self, OP_ZAP);
+		peak_run(OP_ZAP);
 		ASSERT_EQ(rss_read(0, &now), 0);
-		EXPECT_EQ(now.rss, self->base.rss);
+		EXPECT_EQ(now.rss, known.base.rss);
 		EXPECT_EQ(now.hwm, peak);
 		EXPECT_EQ(maxrss_self(), peak);
 	}
@@ -682,37 +695,37 @@ TEST_F(rss_stat, peak_reset)
 {
 	struct rss now;
 
-	map_peak(_metadata, self);
+	map_peak(_metadata);
 	for (int i = 0; i < 3; i++) {
 		/* From one CPU, back on all, and the other way round. */
-		memset(self->map, 1, self->size);
+		memset(known.map, 1, known.size);
 		ASSERT_EQ(reset_peak(), 0);
 		ASSERT_EQ(rss_read(0, &now), 0);
-		EXPECT_EQ(now.rss - self->base.rss, self->nr);
+		EXPECT_EQ(now.rss - known.base.rss, known.nr);
 		EXPECT_EQ(now.hwm, now.rss);
 
-		peak_run(self, OP_ZAP);
+		peak_run(OP_ZAP);
 		ASSERT_EQ(reset_peak(), 0);
 		ASSERT_EQ(rss_read(0, &now), 0);
-		EXPECT_EQ(now.rss, self->base.rss);
+		EXPECT_EQ(now.rss, known.base.rss);
 		EXPECT_EQ(now.hwm, now.rss);
 		EXPECT_EQ(maxrss_self(), now.rss);
 
-		peak_run(self, OP_WRITE);
-		ASSERT_EQ(madvise(self->map, self->size, MADV_DONTNEED), 0);
+		peak_run(OP_WRITE);
+		ASSERT_EQ(madvise(known.map, known.size, MADV_DONTNEED), 0);
 		ASSERT_EQ(rss_read(0, &now), 0);
-		EXPECT_EQ(now.hwm, self->base.rss + self->nr);
+		EXPECT_EQ(now.hwm, known.base.rss + known.nr);
 	}
 }
 
 /* A child that does nothing has a peak, and one that did much keeps it. */
 TEST_F(rss_stat, peak_of_child)
 {
-	struct report *report = self->report;
+	struct report *report = known.report;
 	struct rusage children;
 	pid_t pid;
 
-	map_peak(_metadata, self);
+	map_peak(_metadata);
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
@@ -720,7 +733,7 @@ TEST_F(rss_stat, peak_of_child)
 		report->rss[1].hwm = maxrss_self();
 		_exit(KSFT_PASS);
 	}
-	reap(_metadata, self, pid, KSFT_PASS);
+	reap(_metadata, pid, KSFT_PASS);
 	EXPECT_GT(report->rss[0].rss, 0);
 	EXPECT_GE(report->rss[0].hwm, report->rss[0].rss);
 	EXPECT_GE(report->rss[1].hwm, report->rss[0].hwm);
@@ -730,14 +743,14 @@ TEST_F(rss_stat, peak_of_child)
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		crew.nr_threads = 0;
-		peak_run(self, OP_WRITE);
+		peak_run(OP_WRITE);
 		rss_read(0, &report->rss[0]);
-		peak_run(self, OP_ZAP);
+		peak_run(OP_ZAP);
 		rss_read(0, &report->rss[1]);
 		_exit(KSFT_PASS);
 	}
-	reap(_metadata, self, pid, KSFT_PASS);
-	EXPECT_GE(report->rss[0].rss, self->nr);
+	reap(_metadata, pid, KSFT_PASS);
+	EXPECT_GE(report->rss[0].rss, known.nr);
 	EXPECT_GE(report->rss[1].hwm, report->rss[0].rss);
 	EXPECT_GE(maxrss(&report->usage), report->rss[0].rss);
 
@@ -748,17 +761,17 @@ TEST_F(rss_stat, peak_of_child)
 /* A process keeps its ru_maxrss when it starts another program. */
 TEST_F(rss_stat, peak_over_exec)
 {
-	struct report *report = self->report;
+	struct report *report = known.report;
 	pid_t pid;
 
-	map_peak(_metadata, self);
+	map_peak(_metadata);
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		const int null = open("/dev/null", O_WRONLY);
 
 		crew.nr_threads = 0;
-		peak_run(self, OP_WRITE);
+		peak_run(OP_WRITE);
 		rss_read(0, &report->rss[0]);
 		if (null < 0 || dup2(null, STDOUT_FILENO) < 0 ||
 		    dup2(null, STDERR_FILENO) < 0)
@@ -767,8 +780,8 @@ TEST_F(rss_stat, peak_over_exec)
 		execl("/proc/self/exe", "rss_stat", "-h", NULL);
 		_exit(KSFT_FAIL);
 	}
-	reap(_metadata, self, pid, KSFT_SKIP);
-	EXPECT_GE(report->rss[0].rss, self->nr);
+	reap(_metadata, pid, KSFT_SKIP);
+	EXPECT_GE(report->rss[0].rss, known.nr);
 	EXPECT_GE(maxrss(&report->usage), report->rss[0].rss);
 }
 

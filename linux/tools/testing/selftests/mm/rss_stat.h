@@ -65,12 +65,15 @@ static inline int rss_read_file(const char *path)
 	return ret < 0 ? -1 : 0;
 }
 
+/* The field after "\nNAME:" of the file that was read, in pages. */
 static inline long rss_field(const char *name)
 {
 	char *pos = strstr(rss_buf, name);
 
-	if (!pos)
-		rss_die("no %s in /proc/PID/status", name + 1);
+	if (!pos) {
+		errno = ENOENT;
+		rss_die("%s in /proc", name + 1);
+	}
 	return strtol(pos + strlen(name), NULL, 10) * 1024 / psize();
 }
 
@@ -119,10 +122,9 @@ static inline void rss_hop(unsigned long n)
 
 static inline void rss_grow_stack(void)
 {
-	volatile char room[128 * 1024];
+	char room[128 * 1024];
 
-	for (size_t i = 0; i < sizeof(room); i += 1024)
-		room[i] = 0;
+	explicit_bzero(room, sizeof(room));
 }
 
 /*

@@ -42,7 +42,7 @@
 #define SLACK		32
 #define STACK_SIZE	(256 * 1024)
 /* More than any limit that a test sets. */
-#define FILL_MAX	(512L << 20)
+#define FILL_MAX	(256L << 20)
 #define TIMEOUT		120
 
 /* Which side of the truth an approximation of a task's counters is on. */
@@ -60,17 +60,23 @@ struct task {
 	pid_t pid;
 };
 
+/* The tasks of a cgroup. */
+static struct {
+	const char *cgroup;
+	int cgroup_fd;
+	int ready[2];
+	bool second_thread;
+	/* Pages of the task with the least. */
+	long least;
+	struct task task[MAX_TASKS];
+	int nr_tasks;
+} crowd;
+
 FIXTURE(rss_stat_oom)
 {
 	char root[PATH_MAX];
 	char cgroup[PATH_MAX];
 	bool enabled_memory;
-	int cgroup_fd;
-	int ready[2];
-	struct task task[MAX_TASKS];
-	int nr_tasks;
-	/* Pages of the task with the least. */
-	long least;
 };
 
 FIXTURE_VARIANT(rss_stat_oom)
@@ -103,7 +109,7 @@ static void *idle_thread(void *arg)
 static void touch(char *addr, long nr)
 {
 	for (long i = 0; i < nr; i++)
-		*(volatile char *)(addr + i * psize()) = 1;
+		addr[i * psize()] = 1;
 }
 
 static int nr_skew_cpus(void)
@@ -187,13 +193,13 @@ static void set_oom_score_adj(int adj)
 }
 
 /* Go on with what only this task needs; returns the memory it may take. */
-static char *settle_task(bool second_thread, long nr_pool)
+static char *settle_task(long nr_pool)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
 	char *pool;
 
-	if (second_thread) {
+	if (crowd.second_thread) {
 		pthread_attr_init(&attr);
 		pthread_attr_setstacksize(&attr, STACK_SIZE);
 		errno = pthread_create(&thread, &attr, idle_thread, NULL);
@@ -209,24 +215,23 @@ static char *settle_task(bool second_thread, long nr_pool)
 }
 
 /* A task of the cgroup: come to its size, say so, die when told to. */
-static void run_task(FIXTURE_DATA(rss_stat_oom) *self, struct task task,
-		     bool second_thread)
+static void run_task(const struct task *task)
 {
 	sigset_t usr1;
 	int fd, sig;
 	char *pool;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	set_oom_score_adj(task.adj);
+	set_oom_score_adj(task->adj);
 	fd = memfd_create("rss_stat_oom", MFD_CLOEXEC);
 	if (fd < 0)
 		rss_die("memfd_create");
-	if (task.more >= 0) {
-		pool = settle_task(second_thread, pool_pages(task.more));
-		pool = skew_counters(pool, task.skew);
-		take_memory(pool, self->least + task.more);
+	if (task->more >= 0) {
+		pool = settle_task(pool_pages(task->more));
+		pool = skew_counters(pool, task->skew);
+		take_memory(pool, crowd.least + task->more);
 	}
-	if (write(self->ready[1], "r", 1) != 1)
+	if (write(crowd.ready[1], "r", 1) != 1)
 		rss_die("pipe");
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
@@ -236,34 +241,34 @@ static void run_task(FIXTURE_DATA(rss_stat_oom) *self, struct task task,
 }
 
 /* What the smallest task has: as much as any needs for its skew. */
-static void measure_least(struct __test_metadata *_metadata,
-			  FIXTURE_DATA(rss_stat_oom) *self, bool second_thread)
+static void measure_least(struct __test_metadata *_metadata)
 {
 	struct rss now;
 	int status;
 	pid_t pid;
 
-	self->least = 0;
-	pid = clone_into_cgroup(self->cgroup_fd);
+	pid = clone_into_cgroup(crowd.cgroup_fd);
 	if (!pid) {
-		touch(settle_task(second_thread, pool_pages(0)), 1);
+		touch(settle_task(pool_pages(0)), 1);
 		if (rss_read(0, &now))
 			rss_die("/proc/self/status");
-		self->least = badness(&now) + nr_skew_cpus() * SKEW_RUN + SLACK;
+		if (write(crowd.ready[1], &now, sizeof(now)) != sizeof(now))
+			rss_die("pipe");
 		_exit(KSFT_PASS);
 	}
 	ASSERT_GT(pid, 0);
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	ASSERT_TRUE(WIFEXITED(status));
 	ASSERT_EQ(WEXITSTATUS(status), KSFT_PASS);
+	ASSERT_EQ(read(crowd.ready[0], &now, sizeof(now)), sizeof(now));
+	crowd.least = badness(&now) + nr_skew_cpus() * SKEW_RUN + SLACK;
 }
 
 FIXTURE_SETUP(rss_stat_oom)
 {
 	sigset_t usr1;
-	char *pos;
 
-	self->cgroup_fd = -1;
+	crowd.cgroup_fd = -1;
 	if (geteuid())
 		SKIP(return, "needs root");
 	if (cg_find_unified_root(self->root, sizeof(self->root), NULL) ||
@@ -279,17 +284,17 @@ FIXTURE_SETUP(rss_stat_oom)
 	ASSERT_LT(snprintf(self->cgroup, sizeof(self->cgroup),
 			   "%.*s/rss_stat_oom.%d", PATH_MAX - 32, self->root,
 			   getpid()), sizeof(self->cgroup));
+	crowd.cgroup = self->cgroup;
 	ASSERT_EQ(cg_create(self->cgroup), 0);
-	self->cgroup_fd = dirfd_open_opath(self->cgroup);
-	ASSERT_GE(self->cgroup_fd, 0);
+	crowd.cgroup_fd = dirfd_open_opath(self->cgroup);
+	ASSERT_GE(crowd.cgroup_fd, 0);
 	/* A kernel without swap has no such file. */
 	ASSERT_EQ(rss_read_file("/proc/meminfo"), 0);
-	pos = strstr(rss_buf, "SwapTotal:");
-	if (cg_write(self->cgroup, "memory.swap.max", "0") && pos &&
-	    strtoul(pos + strlen("SwapTotal:"), NULL, 10))
+	if (cg_write(self->cgroup, "memory.swap.max", "0") &&
+	    rss_field("\nSwapTotal:"))
 		SKIP(return, "memory.swap.max cannot be set");
 
-	ASSERT_EQ(pipe(self->ready), 0);
+	ASSERT_EQ(pipe(crowd.ready), 0);
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &usr1, NULL);
@@ -297,7 +302,8 @@ FIXTURE_SETUP(rss_stat_oom)
 	rss_find_cpus();
 	/* Files come from here, so that they are not charged to the cgroup. */
 	rss_settle();
-	measure_least(_metadata, self, variant->second_thread);
+	crowd.second_thread = variant->second_thread;
+	measure_least(_metadata);
 }
 
 FIXTURE_TEARDOWN_PARENT(rss_stat_oom)
@@ -308,10 +314,9 @@ FIXTURE_TEARDOWN_PARENT(rss_stat_oom)
 		cg_write(self->root, "cgroup.subtree_control", "-memory");
 }
 
-static struct task *add_task(FIXTURE_DATA(rss_stat_oom) *self, long more,
-			     enum skew skew, int adj)
+static struct task *add_task(long more, enum skew skew, int adj)
 {
-	struct task *task = &self->task[self->nr_tasks++];
+	struct task *task = &crowd.task[crowd.nr_tasks++];
 
 	task->more = more;
 	task->skew = skew;
@@ -320,34 +325,33 @@ static struct task *add_task(FIXTURE_DATA(rss_stat_oom) *self, long more,
 }
 
 /* Start the tasks in their order and wait until they are as they shall be. */
-static void start_tasks(struct __test_metadata *_metadata,
-			FIXTURE_DATA(rss_stat_oom) *self, bool second_thread)
+static void start_tasks(struct __test_metadata *_metadata)
 {
 	struct pollfd poll_ready = {
-		.fd = self->ready[0],
+		.fd = crowd.ready[0],
 		.events = POLLIN,
 	};
 	char buf[MAX_TASKS];
 	struct rss now;
 
-	for (int i = 0; i < self->nr_tasks; i++) {
-		const pid_t pid = clone_into_cgroup(self->cgroup_fd);
+	for (int i = 0; i < crowd.nr_tasks; i++) {
+		const pid_t pid = clone_into_cgroup(crowd.cgroup_fd);
 
 		if (!pid)
-			run_task(self, self->task[i], second_thread);
+			run_task(&crowd.task[i]);
 		ASSERT_GT(pid, 0);
-		self->task[i].pid = pid;
+		crowd.task[i].pid = pid;
 	}
-	for (int nr_ready = 0; nr_ready < self->nr_tasks;) {
+	for (int nr_ready = 0; nr_ready < crowd.nr_tasks;) {
 		ASSERT_EQ(waitpid(-1, NULL, WNOHANG), 0);
 		if (poll(&poll_ready, 1, 100) == 1)
-			nr_ready += read(self->ready[0], buf, sizeof(buf));
+			nr_ready += read(crowd.ready[0], buf, sizeof(buf));
 	}
-	for (int i = 0; i < self->nr_tasks; i++) {
-		if (self->task[i].more < 0)
+	for (int i = 0; i < crowd.nr_tasks; i++) {
+		if (crowd.task[i].more < 0)
 			continue;
-		ASSERT_EQ(rss_read(self->task[i].pid, &now), 0);
-		ASSERT_EQ(badness(&now), self->least + self->task[i].more);
+		ASSERT_EQ(rss_read(crowd.task[i].pid, &now), 0);
+		ASSERT_EQ(badness(&now), crowd.least + crowd.task[i].more);
 	}
 }
 
@@ -355,44 +359,43 @@ static void start_tasks(struct __test_metadata *_metadata,
  * Run the tasks that were added, let @victim hit the limit, and expect that it
  * dies, alone. Without a @limit this is what the tasks have.
  */
-static void expect_victim(struct __test_metadata *_metadata,
-			  FIXTURE_DATA(rss_stat_oom) *self, bool second_thread,
-			  long limit, const struct task *victim)
+static void expect_victim(struct __test_metadata *_metadata, long limit,
+			  const struct task *victim)
 {
 	int status, index = -1;
 	long kills, current;
 	pid_t pid;
 
 	if (limit)
-		ASSERT_EQ(cg_write_numeric(self->cgroup, "memory.max", limit),
+		ASSERT_EQ(cg_write_numeric(crowd.cgroup, "memory.max", limit),
 			  0);
-	start_tasks(_metadata, self, second_thread);
-	kills = cg_read_key_long(self->cgroup, "memory.events", "oom_kill ");
+	start_tasks(_metadata);
+	kills = cg_read_key_long(crowd.cgroup, "memory.events", "oom_kill ");
 	ASSERT_GE(kills, 0);
 	if (!limit) {
-		current = cg_read_long(self->cgroup, "memory.current");
-		ASSERT_EQ(cg_write_numeric(self->cgroup, "memory.max", current),
+		current = cg_read_long(crowd.cgroup, "memory.current");
+		ASSERT_EQ(cg_write_numeric(crowd.cgroup, "memory.max", current),
 			  0);
 	}
 
 	ASSERT_EQ(kill(victim->pid, SIGUSR1), 0);
 	pid = waitpid(-1, &status, 0);
 	ASSERT_GT(pid, 0);
-	for (int i = 0; i < self->nr_tasks; i++)
-		if (self->task[i].pid == pid)
+	for (int i = 0; i < crowd.nr_tasks; i++)
+		if (crowd.task[i].pid == pid)
 			index = i;
-	EXPECT_EQ(index, victim - self->task);
+	EXPECT_EQ(index, victim - crowd.task);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(WTERMSIG(status), SIGKILL);
 	EXPECT_EQ(waitpid(-1, NULL, WNOHANG), 0);
-	EXPECT_EQ(cg_read_key_long(self->cgroup, "memory.events", "oom_kill "),
+	EXPECT_EQ(cg_read_key_long(crowd.cgroup, "memory.events", "oom_kill "),
 		  kills + 1);
 
-	ASSERT_EQ(cg_write(self->cgroup, "memory.max", "max"), 0);
-	ASSERT_EQ(cg_killall(self->cgroup), 0);
+	ASSERT_EQ(cg_write(crowd.cgroup, "memory.max", "max"), 0);
+	ASSERT_EQ(cg_killall(crowd.cgroup), 0);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
-	self->nr_tasks = 0;
+	crowd.nr_tasks = 0;
 }
 
 /* The one that has the most, wherever it stands. */
@@ -402,9 +405,8 @@ TEST_F_TIMEOUT(rss_stat_oom, biggest, TIMEOUT)
 
 	for (int pos = 0; pos < nr; pos++) {
 		for (int i = 0; i < nr; i++)
-			add_task(self, i == pos ? 256 : 16 * i, SKEW_NONE, 0);
-		expect_victim(_metadata, self, variant->second_thread, 0,
-			      &self->task[pos]);
+			add_task(i == pos ? 256 : 16 * i, SKEW_NONE, 0);
+		expect_victim(_metadata, 0, &crowd.task[pos]);
 	}
 }
 
@@ -422,12 +424,11 @@ TEST_F_TIMEOUT(rss_stat_oom, bigger_by_a_page, TIMEOUT)
 		const enum skew *skew = skews[i / 2];
 
 		if (i % 2)
-			add_task(self, 0, skew[1], 0);
-		victim = add_task(self, 1, skew[0], 0);
+			add_task(0, skew[1], 0);
+		victim = add_task(1, skew[0], 0);
 		if (i % 2 == 0)
-			add_task(self, 0, skew[1], 0);
-		expect_victim(_metadata, self, variant->second_thread, 0,
-			      victim);
+			add_task(0, skew[1], 0);
+		expect_victim(_metadata, 0, victim);
 	}
 }
 
@@ -438,9 +439,8 @@ TEST_F_TIMEOUT(rss_stat_oom, equal, TIMEOUT)
 
 	for (int high = 0; high < nr; high++) {
 		for (int i = 0; i < nr; i++)
-			add_task(self, 0, i == high ? SKEW_HIGH : SKEW_LOW, 0);
-		expect_victim(_metadata, self, variant->second_thread, 0,
-			      &self->task[nr - 1]);
+			add_task(0, i == high ? SKEW_HIGH : SKEW_LOW, 0);
+		expect_victim(_metadata, 0, &crowd.task[nr - 1]);
 	}
 }
 
@@ -452,13 +452,12 @@ TEST_F_TIMEOUT(rss_stat_oom, many_rivals, TIMEOUT)
 	for (int i = 0; i < (int)ARRAY_SIZE(positions); i++) {
 		for (int j = 0; j < NR_RIVALS; j++) {
 			if (j == positions[i])
-				add_task(self, NR_RIVALS, SKEW_LOW, 0);
+				add_task(NR_RIVALS, SKEW_LOW, 0);
 			else
-				add_task(self, j * 7 % NR_RIVALS,
+				add_task(j * 7 % NR_RIVALS,
 					 j % 2 ? SKEW_HIGH : SKEW_LOW, 0);
 		}
-		expect_victim(_metadata, self, variant->second_thread, 0,
-			      &self->task[positions[i]]);
+		expect_victim(_metadata, 0, &crowd.task[positions[i]]);
 	}
 }
 
@@ -468,11 +467,11 @@ TEST_F_TIMEOUT(rss_stat_oom, bystanders, TIMEOUT)
 	struct task *victim;
 
 	for (int i = 0; i < NR_BYSTANDERS / 2; i++)
-		add_task(self, -1, SKEW_NONE, 0);
-	victim = add_task(self, 256, SKEW_LOW, 0);
+		add_task(-1, SKEW_NONE, 0);
+	victim = add_task(256, SKEW_LOW, 0);
 	for (int i = 0; i < NR_BYSTANDERS / 2; i++)
-		add_task(self, -1, SKEW_NONE, 0);
-	expect_victim(_metadata, self, variant->second_thread, 0, victim);
+		add_task(-1, SKEW_NONE, 0);
+	expect_victim(_metadata, 0, victim);
 }
 
 /* Never one with an oom_score_adj of -1000, and the next biggest instead. */
@@ -480,15 +479,15 @@ TEST_F_TIMEOUT(rss_stat_oom, protected, TIMEOUT)
 {
 	struct task *victim;
 
-	add_task(self, 256, SKEW_NONE, -1000);
-	victim = add_task(self, 64, SKEW_NONE, 0);
-	add_task(self, 63, SKEW_HIGH, 0);
-	expect_victim(_metadata, self, variant->second_thread, 0, victim);
+	add_task(256, SKEW_NONE, -1000);
+	victim = add_task(64, SKEW_NONE, 0);
+	add_task(63, SKEW_HIGH, 0);
+	expect_victim(_metadata, 0, victim);
 
-	add_task(self, 0, SKEW_NONE, 0);
-	victim = add_task(self, 64, SKEW_LOW, 0);
-	add_task(self, 256, SKEW_HIGH, -1000);
-	expect_victim(_metadata, self, variant->second_thread, 0, victim);
+	add_task(0, SKEW_NONE, 0);
+	victim = add_task(64, SKEW_LOW, 0);
+	add_task(256, SKEW_HIGH, -1000);
+	expect_victim(_metadata, 0, victim);
 }
 
 /*
@@ -496,9 +495,7 @@ TEST_F_TIMEOUT(rss_stat_oom, protected, TIMEOUT)
  * task with @adj against one that has as much more, or less, by a page: with
  * it the comparison is exact, too.
  */
-static void check_adj(struct __test_metadata *_metadata,
-		      FIXTURE_DATA(rss_stat_oom) *self, bool second_thread,
-		      int adj)
+static void check_adj(struct __test_metadata *_metadata, int adj)
 {
 	const long limit = 64L << 20 > 2048L * psize() ? 64L << 20 :
 						       2048L * psize();
@@ -506,19 +503,18 @@ static void check_adj(struct __test_metadata *_metadata,
 
 	for (int i = 0; i < 6; i++) {
 		const long diff = i / 2 - 1;
+		const long more = worth > 0 ? worth + diff : 0;
 		struct task *plain, *adjusted;
 		const bool plain_first = i % 2;
 
 		if (plain_first)
-			plain = add_task(self, worth > 0 ? worth + diff : 0,
-					 SKEW_LOW, 0);
-		adjusted = add_task(self, worth > 0 ? 0 : -worth - diff,
+			plain = add_task(more, SKEW_LOW, 0);
+		adjusted = add_task(worth > 0 ? 0 : -worth - diff,
 				    SKEW_HIGH, adj);
 		if (!plain_first)
-			plain = add_task(self, worth > 0 ? worth + diff : 0,
-					 SKEW_LOW, 0);
+			plain = add_task(more, SKEW_LOW, 0);
 		/* With a difference of 0 it is the later one. */
-		expect_victim(_metadata, self, second_thread, limit,
+		expect_victim(_metadata, limit,
 			      diff > 0 || (!diff && !plain_first) ? plain :
 								    adjusted);
 	}
@@ -526,12 +522,12 @@ static void check_adj(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(rss_stat_oom, oom_score_adj_raises, TIMEOUT)
 {
-	check_adj(_metadata, self, variant->second_thread, 10);
+	check_adj(_metadata, 10);
 }
 
 TEST_F_TIMEOUT(rss_stat_oom, oom_score_adj_lowers, TIMEOUT)
 {
-	check_adj(_metadata, self, variant->second_thread, -10);
+	check_adj(_metadata, -10);
 }
 
 TEST_HARNESS_MAIN

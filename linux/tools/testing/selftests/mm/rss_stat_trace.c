@@ -29,7 +29,6 @@ FIXTURE(rss_stat_trace)
 	unsigned long over;
 	pthread_t thread;
 	char name[64];
-	int tracefs;
 	int instance;
 };
 
@@ -70,12 +69,10 @@ static void *idle_thread(void *arg)
 
 FIXTURE_SETUP(rss_stat_trace)
 {
-	int debugfs, fd;
+	int debugfs, tracefs, fd, nr;
 	ssize_t len;
 	char *pos;
 
-	self->tracefs = -1;
-	self->instance = -1;
 	if (geteuid())
 		SKIP(return, "needs root");
 
@@ -92,17 +89,18 @@ FIXTURE_SETUP(rss_stat_trace)
 	rss_buf[len] = '\0';
 	pos = strstr(rss_buf, "rss_stat under ");
 	ASSERT_NE(pos, NULL);
-	ASSERT_EQ(sscanf(pos, "rss_stat under %lu over %lu", &self->under,
-			 &self->over), 2);
+	nr = sscanf(pos, "rss_stat under %lu over %lu", &self->under,
+		    &self->over);
+	ASSERT_EQ(nr, 2);
 
-	self->tracefs = rss_mount("tracefs");
-	if (self->tracefs < 0)
+	tracefs = rss_mount("tracefs");
+	if (tracefs < 0)
 		SKIP(return, "tracefs: %s", strerror(errno));
 	snprintf(self->name, sizeof(self->name), "instances/rss_stat.%d",
 		 getpid());
-	ASSERT_EQ(mkdirat(self->tracefs, self->name, 0700), 0);
-	self->instance = openat(self->tracefs, self->name,
-				O_DIRECTORY | O_CLOEXEC);
+	ASSERT_EQ(mkdirat(tracefs, self->name, 0700), 0);
+	self->instance = openat(tracefs, self->name, O_DIRECTORY | O_CLOEXEC);
+	close(tracefs);
 	ASSERT_GE(self->instance, 0);
 
 	ASSERT_EQ(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
@@ -110,17 +108,18 @@ FIXTURE_SETUP(rss_stat_trace)
 		ASSERT_EQ(pthread_create(&self->thread, NULL, idle_thread,
 					 NULL), 0);
 	rss_find_cpus();
-	rss_settle();
 }
 
-FIXTURE_TEARDOWN(rss_stat_trace)
+FIXTURE_TEARDOWN_PARENT(rss_stat_trace)
 {
-	if (self->instance >= 0)
-		close(self->instance);
-	if (self->tracefs >= 0) {
-		unlinkat(self->tracefs, self->name, AT_REMOVEDIR);
-		close(self->tracefs);
-	}
+	int tracefs;
+
+	if (!self->name[0])
+		return;
+	tracefs = rss_mount("tracefs");
+	if (tracefs < 0 || unlinkat(tracefs, self->name, AT_REMOVEDIR))
+		TH_LOG("%s is left in tracefs", self->name);
+	close(tracefs);
 }
 
 /* Runs of different lengths, up on some CPUs and down on others. */
@@ -140,9 +139,6 @@ TEST_F(rss_stat_trace, size)
 	step = calloc(2 * nr_runs * MAX_RUN, sizeof(*step));
 	ASSERT_NE(text, NULL);
 	ASSERT_NE(step, NULL);
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(map, MAP_FAILED);
 	/* Only MM_ANONPAGES of this thread's own memory. */
 	snprintf(filter, sizeof(filter),
 		 "common_pid == %d && curr == 1 && member == 1",
@@ -152,7 +148,9 @@ TEST_F(rss_stat_trace, size)
 	ASSERT_EQ(write_at(self->instance, "events/kmem/rss_stat/filter",
 			   filter), 0);
 	rss_settle();
-	madvise(map, size, MADV_DONTNEED);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(map, MAP_FAILED);
 	ASSERT_EQ(rss_read(0, &base), 0);
 
 	ASSERT_EQ(write_at(self->instance, "events/kmem/rss_stat/enable", "1"),
