@@ -6,9 +6,9 @@
  *
  *	root                 count
  *	                   /       \
- *	level 2       node           node          16 or more leaves
+ *	level 2       node           node          from 129 CPUs on
  *	            /  ...  \      /  ...  \
- *	level 1   leaf ... leaf  leaf ... leaf     17 CPUs or more
+ *	level 1   leaf ... leaf  leaf ... leaf     from 17 CPUs on
  *	         / ... \
  *	level 0  CPU CPU CPU ...
  *
@@ -46,8 +46,10 @@
  *	over  = C * B/2       + B * sum of n(l) * (4^l - 1)
  *
  * and precise - under <= approximate <= precise + over. Residues of different
- * CPUs and nodes can be chosen freely, so both ends can be reached. At 512 CPUs
- * (32 leaves, 4 nodes) and B = 8 that is 2784 and 3296.
+ * CPUs and nodes can be chosen freely: an add of B * (4^l - 1) passes the empty
+ * nodes below level l and stays there, so fill the topmost nodes first and the
+ * CPUs last. So both ends are reached where all CPUs and nodes are in use. At
+ * 512 CPUs (32 leaves, 4 nodes) and B = 8 they are 2784 and 3296.
  *
  * Rounding to nearest halves the error that rounding down has and keeps the
  * carry boundary away from 0, where counters live. A node which has passed on
@@ -291,7 +293,7 @@ static void write_map(unsigned int turn)
 	for (level = 0; level < nr_levels; level++) {
 		percpu_counter_tree_place(domains, ranked, nr_units,
 					  nr_nodes[level], placed);
-		/* Each entry pairs with READ_ONCE() in the carry; see ORDERING */
+		/* Read by READ_ONCE() in percpu_counter_tree_carry(). */
 		for (i = 0; i < nr_units; i++) {
 			node = base + (placed[i] + turn) % nr_nodes[level];
 			if (level)
@@ -441,7 +443,7 @@ subsys_initcall(percpu_counter_tree_topology_init);
  *
  * Context: Once, at boot, after setup_nr_cpu_ids() and early_numa_node_init()
  *	    and while memblock still allocates. Panics without memory.
- * Return: 0.
+ * Return: Always 0.
  */
 int __init percpu_counter_tree_subsystem_init(void)
 {
@@ -509,7 +511,8 @@ EXPORT_SYMBOL_GPL(percpu_counter_tree_items_size_many);
  * percpu_counter_tree_init_many_lazy() - Initialise a group without allocation
  * @c: Array of counters, all set to 0.
  * @items: percpu_counter_tree_items_size_many(@n) bytes for as long as the
- *	   group lives. Not touched before activation, need not be zeroed.
+ *	   group lives, aligned like their type. Not touched before activation,
+ *	   need not be zeroed.
  * @n: Number of counters.
  * @batch_size: Carry unit in the caller's unit: a power of two, at least 2.
  *
@@ -601,12 +604,12 @@ EXPORT_SYMBOL_GPL(percpu_counter_tree_activate_many);
  * percpu_counter_tree_init_many() - Initialise and activate a group of counters
  * @c: Array of counters, all set to 0.
  * @items: percpu_counter_tree_items_size_many(@n) bytes for as long as the
- *	   group lives, need not be zeroed.
+ *	   group lives, aligned like their type; need not be zeroed.
  * @n: Number of counters.
  * @batch_size: Carry unit in the caller's unit: a power of two, at least 2.
  * @gfp: How to allocate the per-CPU memory.
  *
- * Context: As @gfp allows. Nobody else uses the counters yet.
+ * Context: Task; as @gfp allows. Nobody else uses the counters yet.
  * Return: 0; -EINVAL as percpu_counter_tree_init_many_lazy(); or -ENOMEM, with
  *	   nothing left to free.
  */
@@ -624,6 +627,8 @@ EXPORT_SYMBOL_GPL(percpu_counter_tree_init_many);
  * percpu_counter_tree_destroy_many() - Free the per-CPU memory of a group
  * @c: All counters of the group; may be zeroed or failed to initialise.
  * @n: Number of counters.
+ *
+ * The counters have to be initialised before they are used again.
  *
  * Context: Any in which free_percpu() may be called. The caller makes sure that
  *	    nobody else uses the counters any more.
@@ -748,7 +753,8 @@ void percpu_counter_tree_carry(struct percpu_counter_tree *c, unsigned long new,
 	 */
 	smp_rmb();
 
-	for (node = raw_cpu_read(cpu_leaf); node != TO_ROOT;
+	/* Any CPU's leaf will do, and any version of the map. */
+	for (node = READ_ONCE(*raw_cpu_ptr(&cpu_leaf)); node != TO_ROOT;
 	     node = READ_ONCE(parent[node])) {
 		threshold <<= THRESHOLD_SHIFT;
 		carry = node_add(c->nodes + node * NODE_STRIDE, carry,

@@ -3,9 +3,9 @@
  * Counters that are cheap to update from many CPUs and cheap to read.
  *
  * A counter adds on the local CPU and carries whole batches up a small tree
- * of nodes to a root. The root is the approximate sum: one read, and never
- * further from the truth than a range which the counter declares. The precise
- * sum walks the CPUs. Use it where a counter is updated by many CPUs, read
+ * of nodes to a root. The root is the approximate sum: cheap to read, and while
+ * no add is in progress, never further from the truth than a range which the
+ * counter declares. The precise sum walks the CPUs. Use it where a counter is updated by many CPUs, read
  * often, and the reader must know how wrong the cheap answer may be. Use an
  * atomic_long_t where updates are rare, and struct percpu_counter where nobody
  * reads without summing.
@@ -51,8 +51,8 @@
 /*
  * The shape of the tree follows from the number of CPUs and two fan-outs, at
  * build time from NR_CPUS and at boot time from nr_cpu_ids by the same
- * expressions. A fan-out is how many children a node serves on average;
- * topology may give one node some more and another some less.
+ * expressions. A fan-out is how many children a node serves on average, at
+ * most; topology may give one node some more and another some less.
  */
 #ifdef CONFIG_PERCPU_COUNTER_TREE_DEEP
 #define PERCPU_COUNTER_TREE_LEAF_FANOUT	2
@@ -101,6 +101,13 @@ struct percpu_counter_tree_level_item {
 #ifdef CONFIG_SMP
 
 #define PERCPU_COUNTER_TREE_STATIC_NODES PERCPU_COUNTER_TREE_NODES(NR_CPUS)
+
+/**
+ * define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY - Bytes of items, at most
+ * @n: Counters in the group.
+ *
+ * A constant expression, never less than percpu_counter_tree_items_size_many().
+ */
 #define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(n)			\
 	(PERCPU_COUNTER_TREE_STATIC_NODES *				\
 	 DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS) *		\
@@ -114,8 +121,8 @@ struct percpu_counter_tree_level_item {
  * @exact: What was added without going through @level0.
  * @nodes: This counter's word in the first node.
  *
- * All members are private. A zeroed struct is a counter which is not
- * activated and can be used as it is; it can only not be activated.
+ * All members are private. A zeroed struct is a counter of value 0 that counts
+ * exactly, in one word. It cannot be activated.
  */
 struct percpu_counter_tree {
 	unsigned long __percpu *level0;
@@ -175,8 +182,10 @@ void percpu_counter_tree_remap(unsigned int turn);
  * @c: The counter.
  * @inc: What to add, in the caller's unit; may be negative.
  *
- * Context: Any but NMI. Takes no lock, allocates nothing and disables neither
- *	    preemption nor interrupts.
+ * Takes no lock, allocates nothing and disables neither preemption nor
+ * interrupts, but for what this_cpu_add_return() does on some architectures.
+ *
+ * Context: Any but NMI.
  */
 static __always_inline void
 percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
@@ -237,13 +246,12 @@ percpu_counter_tree_init_many_lazy(struct percpu_counter_tree *c,
 				   struct percpu_counter_tree_level_item *items,
 				   unsigned int n, unsigned long batch_size)
 {
+	bool bad = batch_size < 2 || !is_power_of_2(batch_size);
 	unsigned int i;
 
-	if (WARN_ON_ONCE(batch_size < 2 || !is_power_of_2(batch_size)))
-		return -EINVAL;
 	for (i = 0; i < n; i++)
 		atomic_long_set(&c[i].count, 0);
-	return 0;
+	return WARN_ON_ONCE(bad) ? -EINVAL : 0;
 }
 
 static inline int
@@ -317,11 +325,12 @@ static inline size_t percpu_counter_tree_items_size(void)
 /**
  * percpu_counter_tree_init() - Initialise one counter to 0
  * @c: The counter.
- * @items: percpu_counter_tree_items_size() bytes, need not be zeroed.
+ * @items: percpu_counter_tree_items_size() bytes, aligned like their type; need
+ *	   not be zeroed.
  * @batch_size: Carry unit in the caller's unit: a power of two, at least 2.
  * @gfp: How to allocate the per-CPU memory.
  *
- * Context: As @gfp allows.
+ * Context: Task; as @gfp allows.
  * Return: 0, or an error of percpu_counter_tree_init_many().
  */
 static inline int
@@ -363,7 +372,7 @@ percpu_counter_tree_approximate_sum_positive(struct percpu_counter_tree *c)
  * percpu_counter_tree_precise_sum() - Sum a counter over all CPUs
  * @c: The counter.
  *
- * Context: Any.
+ * Context: Any. Visits all possible CPUs.
  * Return: Everything added and set, in the caller's unit, wrapping like a
  *	   long. Adds in progress may be missed, and nothing else.
  */
@@ -380,7 +389,7 @@ percpu_counter_tree_precise_sum(struct percpu_counter_tree *c)
  * percpu_counter_tree_precise_sum_positive() - Sum over all CPUs, at least 0
  * @c: The counter.
  *
- * Context: Any.
+ * Context: Any. Visits all possible CPUs.
  * Return: The precise sum, or 0 if that is negative.
  */
 static inline long
@@ -395,9 +404,9 @@ percpu_counter_tree_precise_sum_positive(struct percpu_counter_tree *c)
  * @v: The new value, in the caller's unit.
  *
  * Adds the difference to the precise sum, so adds in progress may or may not
- * be part of the new value.
+ * be part of the new value. The caller makes sure that nobody else sets it.
  *
- * Context: Any but NMI.
+ * Context: Any but NMI. Visits all possible CPUs.
  */
 static inline void percpu_counter_tree_set(struct percpu_counter_tree *c,
 					   long v)
@@ -464,8 +473,8 @@ percpu_counter_tree_approximate_min_max(struct percpu_counter_tree *c,
  * @v: The value to compare with.
  *
  * Context: Any.
- * Return: 1 if the precise sum of @c is surely greater than @v, -1 if it is
- *	   surely less, 0 if the approximate sum cannot tell.
+ * Return: While no add is in progress, 1 if the precise sum of @c is greater
+ *	   than @v, -1 if it is less, 0 if the approximate sum cannot tell.
  */
 static inline int
 percpu_counter_tree_approximate_compare_value(struct percpu_counter_tree *c,
@@ -483,8 +492,9 @@ percpu_counter_tree_approximate_compare_value(struct percpu_counter_tree *c,
  * @b: Another counter.
  *
  * Context: Any.
- * Return: 1 if the precise sum of @a is surely greater than that of @b, -1 if
- *	   it is surely less, 0 if the approximate sums cannot tell.
+ * Return: While no add is in progress, 1 if the precise sum of @a is greater
+ *	   than that of @b, -1 if it is less, 0 if the approximate sums cannot
+ *	   tell.
  */
 static inline int
 percpu_counter_tree_approximate_compare(struct percpu_counter_tree *a,
