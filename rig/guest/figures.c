@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the counting of resident pages costs, and how true it is, seen from
+ * user space: prints lines "name value". Costs are differences of the time
+ * stamp counter, which counts instructions where QEMU runs with -icount
+ * shift=0; each is the median of several repeats of a known piece of work on
+ * one CPU. A figure that cannot be taken is not printed.
+ *
+ * usage: figures TASKS
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#define TRACING	"/sys/kernel/tracing/"
+#define CGROUP	"/sys/fs/cgroup/figures/"
+#define KIB	1024L
+#define MIB	(1024 * KIB)
+#define PAGE	4096L
+
+static char text[256 * 1024];
+static int cpus;
+
+static void fail(const char *what)
+{
+	printf("failed %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static bool try_write(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_APPEND);
+	bool ok = fd >= 0 && write(fd, value, strlen(value)) >= 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static void put(const char *path, const char *value)
+{
+	if (!try_write(path, value))
+		fail(path);
+}
+
+static void put_number(const char *path, long value)
+{
+	char number[32];
+
+	snprintf(number, sizeof(number), "%ld", value);
+	put(path, number);
+}
+
+/* Read a whole file into text. */
+static char *get(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	size_t length = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		fail(path);
+	while ((n = read(fd, text + length, sizeof(text) - 1 - length)) > 0)
+		length += n;
+	close(fd);
+	text[length] = 0;
+	return text;
+}
+
+/* The number behind a name at the start of a line of a file, or -1. */
+static long field(const char *path, const char *name)
+{
+	char *line = get(path);
+
+	while (line) {
+		line += *line == '\n';
+		if (!strncmp(line, name, strlen(name)))
+			return strtol(line + strlen(name), NULL, 10);
+		line = strchr(line, '\n');
+	}
+	return -1;
+}
+
+static void clear_trace(void)
+{
+	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC);
+
+	if (fd < 0)
+		fail(TRACING "trace");
+	close(fd);
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		fail("sched_setaffinity");
+}
+
+static uint64_t now(void)
+{
+	unsigned int aux;
+
+	return __rdtscp(&aux);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static uint64_t median(uint64_t *values, int n)
+{
+	qsort(values, n, sizeof(*values), compare);
+	return values[n / 2];
+}
+
+static void *map(long bytes, int flags)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	if (p == MAP_FAILED)
+		fail("mmap");
+	madvise(p, bytes, MADV_NOHUGEPAGE);
+	return p;
+}
+
+static void touch(volatile char *p, long bytes)
+{
+	for (long i = 0; i < bytes; i += PAGE)
+		p[i] = 1;
+}
+
+static void file_cost(const char *name, const char *path)
+{
+	uint64_t took[51];
+	char buffer[8192];
+
+	for (int i = 0; i < 51; i++) {
+		uint64_t start = now();
+		int fd = open(path, O_RDONLY);
+
+		if (fd < 0 || read(fd, buffer, sizeof(buffer)) <= 0)
+			fail(path);
+		close(fd);
+		took[i] = now() - start;
+	}
+	printf("%s %lu\n", name, median(took, 51));
+}
+
+static void fork_cost(const char *name, bool exec)
+{
+	char *argv[] = { "/rig/figures", "0", NULL }, *envp[] = { NULL };
+	uint64_t took[51];
+
+	for (int i = 0; i < 51; i++) {
+		uint64_t start = now();
+		pid_t pid = fork();
+
+		if (!pid) {
+			if (exec)
+				execve(argv[0], argv, envp);
+			_exit(exec);
+		}
+		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+			fail("fork");
+		took[i] = now() - start;
+	}
+	printf("%s %lu\n", name, median(took, 51));
+}
+
+static uint64_t fault_cost(void)
+{
+	long bytes = 2 * MIB;
+	uint64_t took[15];
+
+	for (int i = 0; i < 15; i++) {
+		char *p = map(bytes, MAP_PRIVATE | MAP_ANONYMOUS);
+		uint64_t start = now();
+
+		touch(p, bytes);
+		took[i] = (now() - start) / (bytes / PAGE);
+		munmap(p, bytes);
+	}
+	return median(took, 15);
+}
+
+static void *sleeper(void *unused)
+{
+	while (true)
+		pause();
+	return unused;
+}
+
+/* In a child, so that this process stays single-threaded. */
+static void fault_cost_threaded(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, sleeper, NULL))
+			fail("pthread_create");
+		usleep(1000);
+		printf("fault_threaded %lu\n", fault_cost());
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+static void events(void)
+{
+	uint64_t without = fault_cost(), with;
+	char *line, *end;
+	int shown = 0;
+
+	if (!try_write(TRACING "events/kmem/rss_stat/enable", "1"))
+		return;
+	with = fault_cost();
+	put(TRACING "events/kmem/rss_stat/enable", "0");
+	printf("fault %lu\nevent %ld\n", without, (long)(with - without));
+
+	/* The last events of the buffer, in full. */
+	clear_trace();
+	put(TRACING "events/kmem/rss_stat/enable", "1");
+	touch(map(3 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS), 3 * PAGE);
+	put(TRACING "events/kmem/rss_stat/enable", "0");
+	for (line = get(TRACING "trace"); line && shown < 3; line = end) {
+		end = strchr(line, '\n');
+		if (end)
+			*end++ = 0;
+		if (*line != '#' && strstr(line, "MM_ANONPAGES")) {
+			printf("event_line %s\n", strstr(line, "rss_stat"));
+			shown++;
+		}
+	}
+}
+
+/* VmRSS and its parts against mappings of known sizes. */
+static void known_mappings(void)
+{
+	static const char *const names[] = { "VmRSS:", "RssAnon:", "RssFile:", "RssShmem:" };
+	long anon = 24 * MIB, file = 4 * MIB, shmem = 8 * MIB;
+	long truth[] = { anon + file + shmem, anon, file, shmem };
+	long before[4];
+	char *p;
+	int fd;
+
+	mkdir("/mnt/ram", 0755);
+	if (system("mount -t ramfs ramfs /mnt/ram"))
+		return;
+	fd = open("/mnt/ram/file", O_RDWR | O_CREAT, 0600);
+	if (fd < 0 || ftruncate(fd, file))
+		fail("/mnt/ram/file");
+	/* From now on only what is mapped here is new. */
+	mlockall(MCL_CURRENT);
+	for (int i = 0; i < 4; i++)
+		before[i] = field("/proc/self/status", names[i]);
+	touch(map(anon, MAP_PRIVATE | MAP_ANONYMOUS), anon);
+	touch(map(shmem, MAP_SHARED | MAP_ANONYMOUS), shmem);
+	p = mmap(NULL, file, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		fail("mmap of a file");
+	touch(p, file);
+	for (int i = 0; i < 4; i++)
+		printf("known_%.*s %ld %ld\n", (int)strlen(names[i]) - 1, names[i],
+		       truth[i] / KIB, field("/proc/self/status", names[i]) - before[i]);
+}
+
+/* The peaks of a process that touched its memory from all CPUs in turn. */
+static void hopping_peak(void)
+{
+	long each = 125 * MIB / cpus / PAGE * PAGE, before;
+	struct rusage usage;
+	char *p;
+
+	mlockall(MCL_CURRENT);
+	before = field("/proc/self/status", "VmRSS:");
+	p = map(each * cpus, MAP_PRIVATE | MAP_ANONYMOUS);
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		pin(cpu);
+		touch(p + cpu * each, each);
+	}
+	munmap(p, each * cpus);
+	getrusage(RUSAGE_SELF, &usage);
+	printf("known_ru_maxrss %ld %ld\n", each * cpus / KIB, usage.ru_maxrss - before);
+	printf("known_VmHWM %ld %ld\n", each * cpus / KIB,
+	       field("/proc/self/status", "VmHWM:") - before);
+}
+
+static void in_child(void (*work)(void))
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		work();
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+/* A number of children that only wait, each having touched a few pages. */
+static pid_t *start_tasks(int tasks)
+{
+	pid_t *pids = calloc(tasks, sizeof(*pids));
+	int ready[2];
+	char byte;
+
+	if (!pids || pipe(ready))
+		fail("pipe");
+	for (int i = 0; i < tasks; i++) {
+		pids[i] = fork();
+		if (pids[i] < 0)
+			fail("fork");
+		if (!pids[i]) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			touch(map(8 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS), 8 * PAGE);
+			if (write(ready[1], "", 1) != 1)
+				_exit(1);
+			sleeper(NULL);
+		}
+	}
+	for (int i = 0; i < tasks; i++)
+		if (read(ready[0], &byte, 1) != 1)
+			fail("read");
+	close(ready[0]);
+	close(ready[1]);
+	return pids;
+}
+
+static void stop_tasks(pid_t *pids, int tasks)
+{
+	for (int i = 0; i < tasks; i++)
+		kill(pids[i], SIGKILL);
+	for (int i = 0; i < tasks; i++)
+		waitpid(pids[i], NULL, 0);
+	free(pids);
+}
+
+/* Time stamp of the only event with this name in the trace, or 0. */
+static uint64_t stamp_of(const char *name)
+{
+	char *at = strstr(text, name);
+
+	if (!at || at[-1] != ' ' || at[-2] != ':')
+		return 0;
+	for (at -= 2; at > text && at[-1] >= '0' && at[-1] <= '9'; at--)
+		;
+	return strtoull(at, NULL, 10);
+}
+
+/* Memory that grows until the group is out of it. */
+static pid_t start_hog(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_NAME, "hog");
+		put_number(CGROUP "cgroup.procs", getpid());
+		touch(map(512 * MIB, MAP_PRIVATE | MAP_ANONYMOUS), 512 * MIB);
+		_exit(0);
+	}
+	return pid;
+}
+
+static void oom(int tasks)
+{
+	bool probed, right = true;
+	uint64_t took[5];
+	int taken = 0;
+	pid_t *pids;
+
+	if (mkdir(CGROUP, 0755))
+		return;
+	put_number(CGROUP "cgroup.procs", getpid());
+	pids = start_tasks(tasks);
+	put_number("/sys/fs/cgroup/cgroup.procs", getpid());
+	put_number(CGROUP "memory.max", field(CGROUP "memory.current", "") + 32 * MIB);
+	try_write(CGROUP "memory.swap.max", "0");
+
+	put(TRACING "trace_clock", "x86-tsc");
+	probed = try_write(TRACING "kprobe_events", "p:figures/select_start out_of_memory\n") &&
+		 try_write(TRACING "kprobe_events", "p:figures/select_end oom_kill_process\n") &&
+		 try_write(TRACING "events/figures/enable", "1");
+	for (int i = 0; i < 5; i++) {
+		uint64_t start, end;
+		int status;
+		pid_t pid;
+
+		clear_trace();
+		pid = start_hog();
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			fail("fork");
+		right &= WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+		get(TRACING "trace");
+		start = stamp_of("select_start:");
+		end = stamp_of("select_end:");
+		if (probed && start && end > start)
+			took[taken++] = end - start;
+	}
+	try_write(TRACING "events/figures/enable", "0");
+	/* Nobody but the process that grew may have been killed. */
+	right &= waitpid(-1, NULL, WNOHANG) == 0;
+	if (taken)
+		printf("oom %lu\n", median(took, taken) / tasks);
+	printf("oom_victim %s\n", right ? "largest" : "wrong");
+	stop_tasks(pids, tasks);
+}
+
+static void memory(int tasks)
+{
+	long percpu = field("/proc/meminfo", "Percpu:"), slab = field("/proc/meminfo", "Slab:");
+	pid_t *pids = start_tasks(tasks);
+
+	percpu = field("/proc/meminfo", "Percpu:") - percpu;
+	slab = field("/proc/meminfo", "Slab:") - slab;
+	stop_tasks(pids, tasks);
+	printf("percpu %ld\n", percpu * KIB / tasks);
+	printf("slab %ld\n", slab * KIB / tasks);
+}
+
+int main(int argc, char **argv)
+{
+	int tasks = argc > 1 ? atoi(argv[1]) : 0;
+	long size;
+
+	if (tasks <= 0)
+		return 0;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	printf("cpus %d\n", cpus);
+	size = field("/sys/kernel/slab/mm_struct/object_size", "");
+	if (size > 0)
+		printf("mm_struct %ld\n", size);
+	memory(tasks);
+	in_child(known_mappings);
+	in_child(hopping_peak);
+
+	pin(cpus > 1);
+	file_cost("status", "/proc/self/status");
+	file_cost("statm", "/proc/self/statm");
+	fork_cost("fork", false);
+	fork_cost("fork_exec", true);
+	fault_cost_threaded();
+	in_child(events);
+	oom(tasks);
+	return 0;
+}
