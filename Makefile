@@ -7,7 +7,7 @@ help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 18
 	@echo
 	@echo '  LINUX=dir   use this Linux 7.3 source tree instead of the package'
-	@echo '  ARCH=name   um, x86_64 or arm64, for kernel, boot and kunit'
+	@echo '  ARCH=name   um, um-up, um-deep, x86_64 or arm64, for kunit'
 	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo'
 	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo'
 	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite'
@@ -24,11 +24,16 @@ kselftest:	## run the kselftests of the series in QEMU
 demo:		## base and patched kernel side by side: what the series changes
 check:		## prove everything that must hold
 
-deps fetch tree absorb series kernel boot kunit kselftest demo check:
+kernel boot kunit kselftest:
+	@rig/tree keep
+	@rig/$@
+
+deps fetch tree absorb series demo check:
 	@rig/$@
 
 clean:		## remove what was built, keep the fetched source and build/tree
-	rm -rf $(filter-out build/source build/linux build/base build/tree,$(wildcard build/*))
+	rm -rf \
+		$(filter-out build/source build/linux build/base build/tree,$(wildcard build/* build/.[a-z]*))
 
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build

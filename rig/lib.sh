@@ -8,9 +8,10 @@ tmp='' job=''
 # One language, one sort order, and no git setting of the user in what is generated.
 export LC_ALL=C GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
-# Only the outermost script reports an interrupt.
+# Only the outermost script reports an interrupt, past any redirection.
 : "${RIG_TOP:=$$}"
 export RIG_TOP
+exec 8>&2
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -24,7 +25,7 @@ need() {
 
 # Everything half-made lives in $tmp until it is renamed into place. $job may still write there.
 trap '[ -z "$job" ] || { kill "$job" && wait; } 2> /dev/null; [ -z "$tmp" ] || rm -rf "$tmp"' EXIT
-trap 'trap "" INT; [ "$RIG_TOP" != $$ ] || echo "interrupted: run it again" >&2; exit 130' INT
+trap 'trap "" INT; [ "$RIG_TOP" != $$ ] || echo "interrupted: run it again" >&8; exit 130' INT
 trap 'exit 143' TERM HUP
 
 # need_space DIR MEGABYTES WHAT
