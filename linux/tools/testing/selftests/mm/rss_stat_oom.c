@@ -117,10 +117,10 @@ static int nr_skew_cpus(void)
 	return rss_nr_cpus < MAX_SKEW_CPUS ? rss_nr_cpus : MAX_SKEW_CPUS;
 }
 
-/* What take_memory() needs at most, for a task that has @more. */
+/* What a task that has @more takes at most, with a skew or instead of it. */
 static long pool_pages(long more)
 {
-	return nr_skew_cpus() * SKEW_RUN + 2 * SLACK + more;
+	return 2 * nr_skew_cpus() * SKEW_RUN + 2 * SLACK + more;
 }
 
 /*
@@ -128,7 +128,7 @@ static long pool_pages(long more)
  * not in the sum yet make it too low, pages that came in on one CPU and left
  * on all make it too high.
  */
-static char *skew_counters(char *pool, enum skew skew)
+static void skew_counters(char *pool, enum skew skew)
 {
 	const long run = SKEW_RUN * psize();
 	const int nr = nr_skew_cpus();
@@ -142,11 +142,13 @@ static char *skew_counters(char *pool, enum skew skew)
 		else
 			madvise(pool + i * run, run, MADV_DONTNEED);
 	}
-	return pool + nr * run;
 }
 
-/* Come to a badness of @target. A page may cost a page table: try again. */
-static void take_memory(char *pool, long target)
+/*
+ * Come to a badness of @target with at most @nr pages. A page may cost a page
+ * table, so this may take more than one try.
+ */
+static void take_memory(char *pool, long nr, long target)
 {
 	long have = 0, diff;
 	struct rss now;
@@ -157,13 +159,13 @@ static void take_memory(char *pool, long target)
 		diff = target - badness(&now);
 		if (!diff)
 			return;
+		if (have + diff < 0 || have + diff > nr)
+			break;
 		if (diff > 0)
 			touch(pool + have * psize(), diff);
-		else if (have + diff >= 0)
+		else
 			madvise(pool + (have + diff) * psize(),
 				-diff * psize(), MADV_DONTNEED);
-		else
-			break;
 		have += diff;
 	}
 	errno = ERANGE;
@@ -217,6 +219,7 @@ static char *settle_task(long nr_pool)
 /* A task of the cgroup: come to its size, say so, die when told to. */
 static void run_task(const struct task *task)
 {
+	long nr, skewed;
 	sigset_t usr1;
 	int fd, sig;
 	char *pool;
@@ -227,9 +230,12 @@ static void run_task(const struct task *task)
 	if (fd < 0)
 		rss_die("memfd_create");
 	if (task->more >= 0) {
-		pool = settle_task(pool_pages(task->more));
-		pool = skew_counters(pool, task->skew);
-		take_memory(pool, crowd.least + task->more);
+		nr = pool_pages(task->more);
+		pool = settle_task(nr);
+		skew_counters(pool, task->skew);
+		skewed = nr_skew_cpus() * SKEW_RUN;
+		take_memory(pool + skewed * psize(), nr - skewed,
+			    crowd.least + task->more);
 	}
 	if (write(crowd.ready[1], "r", 1) != 1)
 		rss_die("pipe");
