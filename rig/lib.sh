@@ -69,7 +69,8 @@ has_work() (
 
 # input_id: changes when something does that absorb would overwrite
 input_id() {
-	tar -C "$top" --exclude=series/cover-letter --sort=name --mtime=@0 --owner=0 --group=0 -cf - linux series | sha256sum
+	tar -C "$top" --exclude=series/cover-letter --sort=name --mtime=@0 --owner=0 --group=0 \
+		-cf - linux series | sha256sum
 }
 
 # report NAME COMMAND...: run one test, print its result; what it printed is shown if it failed
