@@ -20,8 +20,7 @@
 #include "kselftest_harness.h"
 #include "rss_stat.h"
 
-/* At most so many pages are touched on a CPU before the test moves on. */
-#define MAX_RUN		16
+#define TIMEOUT	120
 
 FIXTURE(rss_stat_trace)
 {
@@ -122,23 +121,60 @@ FIXTURE_TEARDOWN_PARENT(rss_stat_trace)
 	close(tracefs);
 }
 
-/* Runs of different lengths, up on some CPUs and down on others. */
-TEST_F(rss_stat_trace, size)
+/*
+ * Touch @run pages on each CPU, then give back as many on each, by which the
+ * parts that the CPUs hold grow and shrink together. Each page is an event.
+ */
+static void swing(char *map, long run)
 {
-	const long nr_runs = rss_nr_cpus < 8 ? 8 : rss_nr_cpus;
-	const size_t size = nr_runs * MAX_RUN * psize();
-	long truth, seen, low = 0, high = 0, nr_events = 0, nr = 0;
-	char filter[64], *map, *pos, *line;
+	for (long i = 0; i < rss_nr_cpus * run; i++) {
+		if (i % run == 0)
+			rss_hop(i / run);
+		map[i * psize()] = 1;
+	}
+	for (long i = 0; i < rss_nr_cpus * run; i++) {
+		if (i % run == 0)
+			rss_hop(i / run + 1);
+		madvise(map + i * psize(), psize(), MADV_DONTNEED);
+	}
+}
+
+/* All that the instance has recorded; to be freed. */
+static char *read_trace(int instance)
+{
 	size_t room = 1 << 20, len = 0;
 	char *text = malloc(room);
-	struct rss base;
 	ssize_t ret;
-	int *step;
 	int fd;
 
-	step = calloc(2 * nr_runs * MAX_RUN, sizeof(*step));
-	ASSERT_NE(text, NULL);
-	ASSERT_NE(step, NULL);
+	fd = openat(instance, "trace", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || !text)
+		rss_die("trace");
+	while ((ret = read(fd, text + len, room - len - 1)) > 0) {
+		len += ret;
+		if (len < room - 1)
+			continue;
+		room *= 2;
+		text = realloc(text, room);
+		if (!text)
+			rss_die("realloc");
+	}
+	if (ret < 0)
+		rss_die("trace");
+	close(fd);
+	text[len] = '\0';
+	return text;
+}
+
+TEST_F_TIMEOUT(rss_stat_trace, size, TIMEOUT)
+{
+	const long runs[] = { 1, 3, 4, 7, 8, 15, 16 };
+	const int nr_runs = ARRAY_SIZE(runs);
+	const size_t size = rss_nr_cpus * runs[nr_runs - 1] * psize();
+	long low = 0, high = 0, nr_events = 0, nr = 0, diff;
+	char filter[64], *map, *pos, *line, *text;
+	struct rss base;
+
 	/* Only MM_ANONPAGES of this thread's own memory. */
 	snprintf(filter, sizeof(filter),
 		 "common_pid == %d && curr == 1 && member == 1",
@@ -155,62 +191,44 @@ TEST_F(rss_stat_trace, size)
 
 	ASSERT_EQ(write_at(self->instance, "events/kmem/rss_stat/enable", "1"),
 		  0);
-	for (long i = 0; i < nr_runs; i++) {
-		rss_hop(i);
-		for (long j = 0; j < 1 + i % MAX_RUN; j++) {
-			map[(i * MAX_RUN + j) * psize()] = 1;
-			step[nr++] = 1;
-		}
-	}
-	for (long i = 0; i < nr_runs; i++) {
-		rss_hop(i * 3 + 1);
-		for (long j = 0; j < 1 + i % MAX_RUN; j++) {
-			madvise(map + (i * MAX_RUN + j) * psize(), psize(),
-				MADV_DONTNEED);
-			step[nr++] = -1;
-		}
+	for (int i = 0; i < nr_runs; i++) {
+		swing(map, runs[i]);
+		nr += 2 * rss_nr_cpus * runs[i];
 	}
 	ASSERT_EQ(write_at(self->instance, "events/kmem/rss_stat/enable", "0"),
 		  0);
+	munmap(map, size);
 
-	fd = openat(self->instance, "trace", O_RDONLY | O_CLOEXEC);
-	ASSERT_GE(fd, 0);
-	while ((ret = read(fd, text + len, room - len - 1)) > 0) {
-		len += ret;
-		if (len < room - 1)
-			continue;
-		room *= 2;
-		text = realloc(text, room);
-		ASSERT_NE(text, NULL);
-	}
-	close(fd);
-	ASSERT_EQ(ret, 0);
-	text[len] = '\0';
+	text = read_trace(self->instance);
+	line = strtok(text, "\n");
+	for (int i = 0; i < nr_runs; i++) {
+		const long top = rss_nr_cpus * runs[i];
+		long j = 0;
 
-	truth = base.anon;
-	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-		pos = strstr(line, "type=MM_ANONPAGES size=");
-		if (!pos)
-			continue;
-		nr_events++;
-		if (nr_events > nr)
-			continue;
-		truth += step[nr_events - 1];
-		seen = strtol(strchr(pos, ' ') + strlen(" size="), NULL, 10);
-		seen /= (long)psize();
-		if (low > seen - truth)
-			low = seen - truth;
-		if (high < seen - truth)
-			high = seen - truth;
+		/* The j-th event is that of j pages up to the top. */
+		for (; line && j < 2 * top; line = strtok(NULL, "\n")) {
+			pos = strstr(line, "type=MM_ANONPAGES size=");
+			if (!pos)
+				continue;
+			j++;
+			nr_events++;
+			diff = strtol(strchr(pos, ' ') + strlen(" size="), NULL,
+				      10) / (long)psize();
+			diff -= base.anon + (j <= top ? j : 2 * top - j);
+			if (low > diff)
+				low = diff;
+			if (high < diff)
+				high = diff;
+		}
 	}
+	for (; line; line = strtok(NULL, "\n"))
+		nr_events += !!strstr(line, "type=MM_ANONPAGES size=");
+	free(text);
 	TH_LOG("off by %ld to %ld pages, declared -%lu to %lu", low, high,
 	       self->under, self->over);
 	EXPECT_EQ(nr_events, nr);
 	EXPECT_LE(-low, (long)self->under);
 	EXPECT_LE(high, (long)self->over);
-	munmap(map, size);
-	free(step);
-	free(text);
 }
 
 TEST_HARNESS_MAIN
