@@ -85,13 +85,13 @@ static long approximate(struct percpu_counter_tree *c)
 	return percpu_counter_tree_approximate_sum(c);
 }
 
-struct range {
+struct accuracy {
 	unsigned long under, over;
 };
 
-static struct range range_of(struct percpu_counter_tree *c)
+static struct accuracy range_of(struct percpu_counter_tree *c)
 {
-	struct range r = { };
+	struct accuracy r = { };
 
 	percpu_counter_tree_approximate_accuracy_range(c, &r.under, &r.over);
 	return r;
@@ -183,7 +183,7 @@ static void run_on(struct kunit *test, unsigned int cpu)
 static bool sums_fit(struct percpu_counter_tree *c, unsigned long sum)
 {
 	long error = approximate(c) - sum;
-	struct range r = range_of(c);
+	struct accuracy r = range_of(c);
 
 	return precise(c) == (long)sum && error >= -(long)r.under &&
 	       error <= (long)r.over;
@@ -192,7 +192,7 @@ static bool sums_fit(struct percpu_counter_tree *c, unsigned long sum)
 static void expect_sums_fit(struct kunit *test, struct percpu_counter_tree *c,
 			    unsigned long sum)
 {
-	struct range r = range_of(c);
+	struct accuracy r = range_of(c);
 
 	KUNIT_EXPECT_TRUE_MSG(test, sums_fit(c, sum),
 			      "expected %ld precise %ld approximate %ld range -%lu +%lu",
@@ -216,6 +216,7 @@ static void batch_desc(const unsigned long *batch, char *desc)
 static const unsigned long batches[] = {
 	2, 8, 32, 1UL << (BITS_PER_LONG / 2)
 };
+
 KUNIT_ARRAY_PARAM(batch, batches, batch_desc);
 
 #ifdef CONFIG_SMP
@@ -292,6 +293,7 @@ static const struct topology {
 	{ "nodes without order", { 16, 1, 255, 64, 7 }, 32, 8, 2, 1, 32 },
 	{ "8192 CPUs", { 2048, 2048, 2048, 2048 }, 16, 8, 2, 1, 16 },
 };
+
 KUNIT_ARRAY_PARAM_DESC(topology, topologies, name);
 
 static bool same_domain(const struct percpu_counter_tree_domains *at,
@@ -436,6 +438,7 @@ static const unsigned long refused[] = {
 	1UL << (BITS_PER_LONG - 1),
 #endif
 };
+
 KUNIT_ARRAY_PARAM(refused, refused, batch_desc);
 
 static void init_refused(struct kunit *test)
@@ -506,6 +509,7 @@ static void seed_desc(const unsigned int *s, char *desc)
 	else
 		strscpy(desc, "any seed", KUNIT_PARAM_DESC_SIZE);
 }
+
 KUNIT_ARRAY_PARAM(seed, seeds, seed_desc);
 
 static long random_increment(struct rnd_state *rnd, unsigned long batch)
@@ -527,9 +531,15 @@ static long random_increment(struct rnd_state *rnd, unsigned long batch)
 	return r & 2 ? inc : -inc;
 }
 
+static void restore_map(void *unused)
+{
+	remap(0);
+}
+
 /*
  * Sums wrap like a long, so unsigned arithmetic is the reference, and their
- * distance is what has to be within the range.
+ * distance is what has to be within the range. It stays so when the map
+ * changes and leaves residues in nodes that their CPUs no longer use.
  */
 static void sequential_history(struct kunit *test)
 {
@@ -542,8 +552,11 @@ static void sequential_history(struct kunit *test)
 	unsigned long sum = 0;
 	long inc;
 
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, restore_map, NULL));
 	prandom_seed_state(&rnd, s);
 	for (step = 0; step < 4000; step++) {
+		if (step % 100 == 0)
+			remap(step / 100);
 		if (step % 8 == 0) {
 			cpu = cpumask_nth(prandom_u32_state(&rnd) %
 					  cpumask_weight(cpus), cpus);
@@ -597,7 +610,7 @@ static void range_ends(struct kunit *test)
 	const struct cpumask *cpus = online_cpus(test);
 	struct percpu_counter_tree *c = counters(test, 9, batch, false);
 	long approx, sum, min, max;
-	struct range r;
+	struct accuracy r;
 	int i, sign;
 
 	if (!cpumask_equal(cpus, cpu_possible_mask))
@@ -625,33 +638,23 @@ static void rounding(struct kunit *test)
 {
 	const long batch = *(unsigned long *)test->param_value;
 	struct percpu_counter_tree *c = counters(test, 2, batch, false);
-	long full = batch << 2 * tree_levels(), half = batch / 2, sum;
+	long full = batch << 2 * tree_levels(), sum, last;
+	int sign;
 
+	if (always_exact())
+		kunit_skip(test, "counters are exact");
 	run_on(test, cpumask_first(online_cpus(test)));
-	if (always_exact()) {
-		add(c, half - 1);
-		expect_exact(test, c, half - 1);
-		return;
+
+	for (sign = 1; sign >= -1; sign -= 2, c++) {
+		for (sum = 0; sum < full - batch; sum += batch)
+			add(c, sign * batch);
+		last = sign > 0 ? batch / 2 - 1 : batch / 2;
+		add(c, sign * last);
+		KUNIT_EXPECT_EQ(test, 0, approximate(c));
+		add(c, sign);
+		KUNIT_EXPECT_EQ(test, sign * full, approximate(c));
+		expect_sums_fit(test, c, sign * (sum + last + 1));
 	}
-
-	/* Up to the last steps in batches: exact ones may be very many. */
-	for (sum = 0; sum < full - batch; sum += batch)
-		add(&c[0], batch);
-	add(&c[0], half - 1);
-	sum += half - 1;
-	KUNIT_EXPECT_EQ(test, 0, approximate(&c[0]));
-	add(&c[0], 1);
-	KUNIT_EXPECT_EQ(test, full, approximate(&c[0]));
-	expect_sums_fit(test, &c[0], sum + 1);
-
-	for (sum = 0; sum > batch - full; sum -= batch)
-		add(&c[1], -batch);
-	add(&c[1], -half);
-	sum -= half;
-	KUNIT_EXPECT_EQ(test, 0, approximate(&c[1]));
-	add(&c[1], -1);
-	KUNIT_EXPECT_EQ(test, -full, approximate(&c[1]));
-	expect_sums_fit(test, &c[1], sum - 1);
 }
 
 /* Swing by @amplitude and return how often the root has changed. */
@@ -764,6 +767,7 @@ static const struct limits {
 	{ "LONG_MAX", LONG_MAX, 0, 0, LONG_MAX, LONG_MAX },
 	{ "all", 0, ULONG_MAX, ULONG_MAX, LONG_MIN, LONG_MAX },
 };
+
 KUNIT_ARRAY_PARAM_DESC(limits, limits, name);
 
 static void min_max_range(struct kunit *test)
@@ -782,6 +786,15 @@ static int sign_of(long a, long b)
 	return (a > b) - (a < b);
 }
 
+static void expect_compare(struct kunit *test, struct percpu_counter_tree *c,
+			   long v, int if_approximate, int if_precise)
+{
+	KUNIT_EXPECT_EQ(test, if_approximate,
+			percpu_counter_tree_approximate_compare_value(c, v));
+	KUNIT_EXPECT_EQ(test, if_precise,
+			percpu_counter_tree_precise_compare_value(c, v));
+}
+
 static void compare_value(struct kunit *test)
 {
 	const long batch = *(unsigned long *)test->param_value;
@@ -789,7 +802,7 @@ static void compare_value(struct kunit *test)
 	static const long sums[] = { 0, 3, -3, 12345, -12345 };
 	unsigned long under = 1000, over = 2000;
 	long sum, approx, min, max;
-	unsigned int i;
+	unsigned int i, j;
 
 	/* The range of several counters can be summed. */
 	percpu_counter_tree_approximate_accuracy_range(c, &under, &over);
@@ -806,23 +819,16 @@ static void compare_value(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, max, approx + (long)under);
 		KUNIT_EXPECT_EQ(test, min == max, always_exact());
 
-#define EXPECT_SIGN(kind, v, sign)					\
-	KUNIT_EXPECT_EQ_MSG(test, (sign),				\
-			    percpu_counter_tree_##kind##_compare_value(c, v), \
-			    "sum %ld, value %ld", sum, (long)(v))
-		EXPECT_SIGN(approximate, min - 1, 1);
-		EXPECT_SIGN(approximate, min, 0);
-		EXPECT_SIGN(approximate, sum, 0);
-		EXPECT_SIGN(approximate, max, 0);
-		EXPECT_SIGN(approximate, max + 1, -1);
-		EXPECT_SIGN(approximate, LONG_MIN, 1);
-		EXPECT_SIGN(approximate, LONG_MAX, -1);
-		EXPECT_SIGN(precise, min - 1, 1);
-		EXPECT_SIGN(precise, sum - 1, 1);
-		EXPECT_SIGN(precise, sum, 0);
-		EXPECT_SIGN(precise, sum + 1, -1);
-		EXPECT_SIGN(precise, max + 1, -1);
-#undef EXPECT_SIGN
+		for (j = 0; j < 9; j++) {
+			const long values[] = {
+				LONG_MIN, min - 1, min, sum - 1, sum, sum + 1,
+				max, max + 1, LONG_MAX
+			};
+			long v = values[j];
+
+			expect_compare(test, c, v, (min > v) - (max < v),
+				       sign_of(sum, v));
+		}
 	}
 }
 
@@ -864,6 +870,7 @@ static void group_desc(const unsigned int *n, char *desc)
 }
 
 static const unsigned int groups[] = { 1, 4, 8, 9, MAX_GROUP };
+
 KUNIT_ARRAY_PARAM(group, groups, group_desc);
 
 static void neighbours(struct kunit *test)
@@ -946,6 +953,7 @@ static const struct race_row {
 	{ "map rewritten", 2, 10000, false, true },
 	{ "activated by all CPUs at once", 50, 200, true, false },
 };
+
 KUNIT_ARRAY_PARAM_DESC(race, races, name);
 
 #define RACE_COUNTERS	9
@@ -968,6 +976,11 @@ struct adder {
 	int err;
 };
 
+static bool may_start(struct race *r)
+{
+	return READ_ONCE(r->started) || kthread_should_stop();
+}
+
 /*
  * All adders add to the first counter only what is positive, so no sum of it is
  * below what one of them has added.
@@ -979,8 +992,7 @@ static int adder_thread(void *data)
 	unsigned int step, i;
 	long inc;
 
-	wait_event_idle(r->start, READ_ONCE(r->started) ||
-				  kthread_should_stop());
+	wait_event_idle(r->start, may_start(r));
 
 	for (step = 0; step < r->row->adds; step++) {
 		if (r->row->lazy && step == r->row->adds / 4)
@@ -1009,11 +1021,6 @@ static int adder_thread(void *data)
 }
 
 KUNIT_DEFINE_ACTION_WRAPPER(stop_thread, kthread_stop, struct task_struct *);
-
-static void restore_map(void *unused)
-{
-	remap(0);
-}
 
 static void one_race(struct kunit *test, const struct cpumask *cpus,
 		     const struct race_row *row)
@@ -1074,33 +1081,6 @@ static void race(struct kunit *test)
 				kunit_add_action(test, restore_map, NULL));
 	for (i = 0; i < row->rounds; i++)
 		one_race(test, cpus, row);
-}
-
-/* A residue in a node that its CPU no longer uses stays covered. */
-static void stranded(struct kunit *test)
-{
-	const struct cpumask *cpus = online_cpus(test);
-	struct percpu_counter_tree *c = counters(test, 2, 8, false);
-	unsigned long sums[2] = { };
-	unsigned int turn, cpu, i;
-
-	if (!tree_levels())
-		kunit_skip(test, "the tree of this machine has no nodes");
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, restore_map, NULL));
-
-	for (turn = 0; turn < 7; turn++) {
-		remap(turn);
-		for_each_cpu(cpu, cpus) {
-			run_on(test, cpu);
-			for (i = 0; i < 2; i++) {
-				long inc = (i ? -8 : 8) * (3 + 12 * (turn & 1));
-
-				add(&c[i], inc);
-				sums[i] += inc;
-				expect_sums_fit(test, &c[i], sums[i]);
-			}
-		}
-	}
 }
 
 struct irq_state {
@@ -1190,7 +1170,6 @@ static struct kunit_case percpu_counter_tree_cases[] = {
 	KUNIT_CASE_PARAM(lazy, group_gen_params),
 	KUNIT_CASE_PARAM_ATTR(race, race_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
-	KUNIT_CASE(stranded),
 	KUNIT_CASE(interrupts),
 #ifdef CONFIG_HOTPLUG_CPU
 	KUNIT_CASE_SLOW(hotplug),
@@ -1202,6 +1181,7 @@ static struct kunit_suite percpu_counter_tree_suite = {
 	.name = "percpu_counter_tree",
 	.test_cases = percpu_counter_tree_cases,
 };
+
 kunit_test_suite(percpu_counter_tree_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
