@@ -16,13 +16,6 @@ exec 8>&2
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
-# need TOOL...: what rig/deps has no group for
-need() {
-	for tool; do
-		command -v "$tool" > /dev/null || die "$tool is missing: run 'make deps' or install it"
-	done
-}
-
 # Everything half-made lives in $tmp until it is renamed into place. $job may still write there.
 trap '[ -z "$job" ] || { kill "$job" && wait; } 2> /dev/null; [ -z "$tmp" ] || rm -rf "$tmp"' EXIT
 trap 'trap "" INT; [ "$RIG_TOP" != $$ ] || echo "interrupted: run it again" >&8; exit 130' INT
