@@ -168,15 +168,17 @@ static DEFINE_SPINLOCK(activate_lock);
 VISIBLE_IF_KUNIT unsigned int percpu_counter_tree_geometry(unsigned int cpus,
 							   unsigned int *nodes)
 {
-	unsigned int levels = 0;
+	unsigned int level, levels = 0;
 
-	nodes[0] = PERCPU_COUNTER_TREE_LEVEL1(cpus);
-	nodes[1] = PERCPU_COUNTER_TREE_LEVEL2(cpus);
-	nodes[2] = PERCPU_COUNTER_TREE_LEVEL3(cpus);
-	nodes[3] = PERCPU_COUNTER_TREE_LEVEL4(cpus);
-
-	while (levels < PERCPU_COUNTER_TREE_MAX_LEVELS && nodes[levels])
-		levels++;
+	for (level = 0; level < PERCPU_COUNTER_TREE_MAX_LEVELS; level++) {
+		nodes[level] = level ?
+			PERCPU_COUNTER_TREE_UP(nodes[level - 1],
+					       PERCPU_COUNTER_TREE_FANOUT) :
+			PERCPU_COUNTER_TREE_UP(cpus,
+					       PERCPU_COUNTER_TREE_LEAF_FANOUT);
+		if (nodes[level])
+			levels++;
+	}
 	return levels;
 }
 EXPORT_SYMBOL_IF_KUNIT(percpu_counter_tree_geometry);
@@ -450,7 +452,7 @@ int __init percpu_counter_tree_subsystem_init(void)
 	unsigned int base = 0, level, cpu, i;
 
 	/* Enough levels, and u16 holds the number of a node and of a CPU. */
-	BUILD_BUG_ON(PERCPU_COUNTER_TREE_LEVEL4(CONFIG_NR_CPUS) >
+	BUILD_BUG_ON(PERCPU_COUNTER_TREE_LEVEL4 >
 		     PERCPU_COUNTER_TREE_FANOUT);
 	BUILD_BUG_ON(PERCPU_COUNTER_TREE_STATIC_NODES >= TO_ROOT);
 	BUILD_BUG_ON(CONFIG_NR_CPUS > U16_MAX);
@@ -463,7 +465,7 @@ int __init percpu_counter_tree_subsystem_init(void)
 			((1UL << (THRESHOLD_SHIFT * (level + 1))) - 1);
 		nr_all_nodes += nr_nodes[level];
 	}
-	WARN_ON(nr_all_nodes != PERCPU_COUNTER_TREE_NODES(nr_cpu_ids));
+	WARN_ON(nr_all_nodes > PERCPU_COUNTER_TREE_STATIC_NODES);
 
 	pr_info("%u CPUs, %u nodes in %u levels, sums within %lu batches\n",
 		nr_cpus, nr_all_nodes, nr_levels, bound_in_batches());

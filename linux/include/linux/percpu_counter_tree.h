@@ -65,25 +65,30 @@
 /* Levels of nodes between the CPUs and the root, at most. */
 #define PERCPU_COUNTER_TREE_MAX_LEVELS	4
 
-/* Nodes of each level; 0 where the level below hangs on the root. */
+/*
+ * Nodes needed above @below CPUs or nodes: DIV_ROUND_UP(), but 0 if that is one
+ * or none, because this one is the root.
+ */
 #define PERCPU_COUNTER_TREE_UP(below, fanout)				\
-	((below) > (fanout) ? DIV_ROUND_UP(below, fanout) : 0)
-#define PERCPU_COUNTER_TREE_LEVEL1(cpus)				\
-	PERCPU_COUNTER_TREE_UP(cpus, PERCPU_COUNTER_TREE_LEAF_FANOUT)
-#define PERCPU_COUNTER_TREE_LEVEL2(cpus)				\
-	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL1(cpus),	\
+	((((int)(below) - 1) / (fanout) ?: -1) + 1)
+
+/* The same for NR_CPUS, level by level. */
+#define PERCPU_COUNTER_TREE_CPUS	NR_CPUS
+#define PERCPU_COUNTER_TREE_LEVEL1					\
+	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_CPUS,		\
+			       PERCPU_COUNTER_TREE_LEAF_FANOUT)
+#define PERCPU_COUNTER_TREE_LEVEL2					\
+	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL1,		\
 			       PERCPU_COUNTER_TREE_FANOUT)
-#define PERCPU_COUNTER_TREE_LEVEL3(cpus)				\
-	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL2(cpus),	\
+#define PERCPU_COUNTER_TREE_LEVEL3					\
+	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL2,		\
 			       PERCPU_COUNTER_TREE_FANOUT)
-#define PERCPU_COUNTER_TREE_LEVEL4(cpus)				\
-	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL3(cpus),	\
+#define PERCPU_COUNTER_TREE_LEVEL4					\
+	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL3,		\
 			       PERCPU_COUNTER_TREE_FANOUT)
-#define PERCPU_COUNTER_TREE_NODES(cpus)					\
-	(PERCPU_COUNTER_TREE_LEVEL1(cpus) +				\
-	 PERCPU_COUNTER_TREE_LEVEL2(cpus) +				\
-	 PERCPU_COUNTER_TREE_LEVEL3(cpus) +				\
-	 PERCPU_COUNTER_TREE_LEVEL4(cpus))
+#define PERCPU_COUNTER_TREE_STATIC_NODES				\
+	(PERCPU_COUNTER_TREE_LEVEL1 + PERCPU_COUNTER_TREE_LEVEL2 +	\
+	 PERCPU_COUNTER_TREE_LEVEL3 + PERCPU_COUNTER_TREE_LEVEL4)
 
 /* Counters of a group that share the cache line of a node. */
 #define PERCPU_COUNTER_TREE_NODE_COUNTERS	8
@@ -99,8 +104,6 @@ struct percpu_counter_tree_level_item {
 } ____cacheline_aligned_in_smp;
 
 #ifdef CONFIG_SMP
-
-#define PERCPU_COUNTER_TREE_STATIC_NODES PERCPU_COUNTER_TREE_NODES(NR_CPUS)
 
 /**
  * define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY - Bytes of items, at most

@@ -24,8 +24,7 @@
 
 FIXTURE(rss_stat_trace)
 {
-	unsigned long under;
-	unsigned long over;
+	unsigned long bound;
 	pthread_t thread;
 	char name[64];
 	int instance;
@@ -69,6 +68,7 @@ static void *idle_thread(void *arg)
 FIXTURE_SETUP(rss_stat_trace)
 {
 	int debugfs, tracefs, fd, nr;
+	unsigned long batches;
 	ssize_t len;
 	char *pos;
 
@@ -86,11 +86,12 @@ FIXTURE_SETUP(rss_stat_trace)
 	close(fd);
 	ASSERT_GT(len, 0);
 	rss_buf[len] = '\0';
-	pos = strstr(rss_buf, "rss_stat under ");
+	pos = strstr(rss_buf, "bound ");
 	ASSERT_NE(pos, NULL);
-	nr = sscanf(pos, "rss_stat under %lu over %lu", &self->under,
-		    &self->over);
-	ASSERT_EQ(nr, 2);
+	nr = sscanf(pos, "bound %lu batches", &batches);
+	ASSERT_EQ(nr, 1);
+	/* A batch is 32 KiB, and two pages at least: RSS_STAT_BATCH_SIZE. */
+	self->bound = batches * (psize() > 16384 ? 2 : 32768 / psize());
 
 	tracefs = rss_mount("tracefs");
 	if (tracefs < 0)
@@ -224,11 +225,10 @@ TEST_F_TIMEOUT(rss_stat_trace, size, TIMEOUT)
 	for (; line; line = strtok(NULL, "\n"))
 		nr_events += !!strstr(line, "type=MM_ANONPAGES size=");
 	free(text);
-	TH_LOG("off by %ld to %ld pages, declared -%lu to %lu", low, high,
-	       self->under, self->over);
+	TH_LOG("off by %ld to %ld pages, declared %lu", low, high, self->bound);
 	EXPECT_EQ(nr_events, nr);
-	EXPECT_LE(-low, (long)self->under);
-	EXPECT_LE(high, (long)self->over);
+	EXPECT_LE(-low, (long)self->bound);
+	EXPECT_LE(high, (long)self->bound);
 }
 
 TEST_HARNESS_MAIN
