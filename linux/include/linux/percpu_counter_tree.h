@@ -5,10 +5,10 @@
  * A counter adds on the local CPU and carries whole batches up a small tree
  * of nodes to a root. The root is the approximate sum: cheap to read, and while
  * no add is in progress, never further from the truth than a range which the
- * counter declares. The precise sum walks the CPUs. Use it where a counter is updated by many CPUs, read
- * often, and the reader must know how wrong the cheap answer may be. Use an
- * atomic_long_t where updates are rare, and struct percpu_counter where nobody
- * reads without summing.
+ * counter declares. The precise sum walks the CPUs. Use it where a counter is
+ * updated by many CPUs, read often, and the reader must know how wrong the
+ * cheap answer may be. Use an atomic_long_t where updates are rare, and struct
+ * percpu_counter where nobody reads without summing.
  *
  * Counters come in groups which are updated by the same CPUs and share the
  * cache lines of the tree: a group of eight costs no more nodes than one
