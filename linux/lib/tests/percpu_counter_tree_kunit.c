@@ -860,7 +860,8 @@ static void compare(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, sign_of(sum, 100),
 				percpu_counter_tree_precise_compare(b, a));
 	}
-	KUNIT_EXPECT_EQ(test, -1, percpu_counter_tree_approximate_compare(a, b));
+	KUNIT_EXPECT_EQ(test, -1,
+			percpu_counter_tree_approximate_compare(a, b));
 	KUNIT_EXPECT_EQ(test, 0, percpu_counter_tree_approximate_compare(a, a));
 }
 
