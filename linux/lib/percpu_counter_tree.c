@@ -245,7 +245,7 @@ static void place(const struct placement *p, unsigned int i, unsigned int end,
 /**
  * percpu_counter_tree_place() - Choose the nodes that serve some units
  * @at: Topology of each CPU.
- * @cpus: For each unit, a CPU or a node, the CPU that tells where it is; ranked.
+ * @cpus: For each unit (a CPU or a node), the CPU that tells where; ranked.
  * @nr_units: Number of units.
  * @nr_nodes: Number of nodes to spread them over.
  * @node: Set to the node of each unit, from 0 on and in the order of units,
@@ -660,7 +660,7 @@ EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
 void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 					  unsigned int n, long *sums)
 {
-	/* Pairs with smp_store_release() in percpu_counter_tree_activate_many() */
+	/* Pairs with smp_store_release() in ..._activate_many(). */
 	unsigned long __percpu *level0 = READ_ONCE(c->level0);
 	unsigned long *total;
 	unsigned int cpu, i;
@@ -680,7 +680,7 @@ void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 EXPORT_SYMBOL_GPL(percpu_counter_tree_precise_sum_many);
 
 /**
- * percpu_counter_tree_approximate_accuracy_range() - How good approximations are
+ * percpu_counter_tree_approximate_accuracy_range() - Error bound of a sum
  * @c: The counter.
  * @under: Increased by how far an approximate sum of @c may be below the
  *	   precise one, in the caller's unit.

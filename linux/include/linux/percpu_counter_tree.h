@@ -193,7 +193,7 @@ void percpu_counter_tree_remap(unsigned int turn);
 static __always_inline void
 percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 {
-	/* Pairs with smp_store_release() in percpu_counter_tree_activate_many() */
+	/* Pairs with smp_store_release() in ..._activate_many(). */
 	unsigned long __percpu *level0 = READ_ONCE(c->level0);
 	unsigned long batch = c->batch;
 	unsigned long new;
