@@ -205,7 +205,8 @@ percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 	}
 
 	new = this_cpu_add_return(*level0, (unsigned long)inc) + batch / 2;
-	if (unlikely((new ^ (new - inc)) & -batch))
+	/* Do they differ in bits from the batch on, which is a power of two? */
+	if (unlikely((new ^ (new - inc)) >= batch))
 		percpu_counter_tree_carry(c, new, inc);
 }
 

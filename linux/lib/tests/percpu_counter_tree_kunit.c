@@ -533,6 +533,35 @@ static long random_increment(struct rnd_state *rnd, unsigned long batch)
 	return r & 2 ? inc : -inc;
 }
 
+/*
+ * Push all that nodes hold into the root, by carries so large that each node
+ * passes them on, and bring each CPU just to where it rounds up. Then a CPU
+ * holds back -@batch / 2, a node nothing, and the error tells to the unit
+ * whether a carry was lost or taken twice, whatever has happened before.
+ */
+static void expect_all_carried(struct kunit *test,
+			       struct percpu_counter_tree *c,
+			       const struct cpumask *cpus, long batch)
+{
+	long push = batch << (2 * tree_levels() + 1), before;
+	unsigned int cpu, step;
+
+	if (always_exact() || !cpumask_equal(cpus, cpu_possible_mask))
+		return;
+	for_each_cpu(cpu, cpus) {
+		run_on(test, cpu);
+		add(c, push);
+		for (step = 0; step < batch; step++) {
+			before = approximate(c);
+			add(c, push + 1);
+			if (approximate(c) - before != push)
+				break;
+		}
+	}
+	KUNIT_EXPECT_EQ(test, batch / 2 * cpumask_weight(cpus),
+			approximate(c) - precise(c));
+}
+
 static void restore_map(void *unused)
 {
 	remap(0);
@@ -574,6 +603,9 @@ static void sequential_history(struct kunit *test)
 					     s, step, cpu, inc);
 		}
 	}
+	remap(0);
+	if (batch < 100)
+		expect_all_carried(test, c, cpus, batch);
 }
 
 /*
@@ -1070,6 +1102,7 @@ static void one_race(struct kunit *test, const struct cpumask *cpus,
 		for (sum = 0, j = 0; j < nr; j++)
 			sum += a[j].sums[i];
 		expect_sums_fit(test, &r->c[i], sum);
+		expect_all_carried(test, &r->c[i], cpus, RACE_BATCH);
 	}
 }
 
@@ -1115,6 +1148,8 @@ static void interrupts(struct kunit *test)
 	kunit_run_irq_test(test, add_in_any_context, 200000, &s);
 	expect_sums_fit(test, &s.c[0], atomic_long_read(&s.added));
 	expect_sums_fit(test, &s.c[1], atomic_long_read(&s.balance));
+	expect_all_carried(test, &s.c[0], online_cpus(test), 4);
+	expect_all_carried(test, &s.c[1], online_cpus(test), 4);
 }
 
 #ifdef CONFIG_HOTPLUG_CPU
