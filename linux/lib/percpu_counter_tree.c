@@ -113,6 +113,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu_counter_tree.h>
 #include <linux/printk.h>
+#include <linux/sched/isolation.h>
 #include <linux/sched/topology.h>
 #include <linux/seq_file.h>
 #include <linux/sort.h>
@@ -330,6 +331,10 @@ static void learn_cpu(unsigned int cpu)
 		id[PERCPU_COUNTER_TREE_CLUSTER] =
 			domains[other].id[PERCPU_COUNTER_TREE_CLUSTER];
 
+	/* Isolated CPUs have no domain; to cpus_share_cache() they all share. */
+	if (!housekeeping_test_cpu(cpu, HK_TYPE_DOMAIN))
+		goto out;
+
 	/* Neighbours first: most of them share a cache. */
 	for (i = 1; i < nr_cpu_ids; i++) {
 		other = (cpu + nr_cpu_ids - i) % nr_cpu_ids;
@@ -341,6 +346,7 @@ static void learn_cpu(unsigned int cpu)
 		}
 	}
 
+out:
 	cpumask_set_cpu(cpu, &learned);
 }
 
@@ -349,7 +355,7 @@ static void refine_map(struct work_struct *work)
 {
 	unsigned int cpu;
 
-	/* No CPU is half online, so cpus_share_cache() knows them all. */
+	/* No CPU is half online, so their topology is settled. */
 	guard(cpus_read_lock)();
 	guard(mutex)(&map_mutex);
 
@@ -700,7 +706,10 @@ percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
 {
 	unsigned long range = c->batch / 2 * half_batches;
 
-	/* No ordering: whoever saw an add to a total also sees @level0. */
+	/*
+	 * No ordering: holds while no add is in progress, so @level0 is visible
+	 * if there is any residue.
+	 */
 	if (!READ_ONCE(c->level0))
 		return;
 	*under += range - nr_cpus;

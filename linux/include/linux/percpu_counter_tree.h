@@ -18,6 +18,8 @@
  * one long per counter and possible CPU.
  *
  *	items = kmalloc(percpu_counter_tree_items_size(), GFP_KERNEL);
+ *	if (!items)
+ *		return -ENOMEM;
  *	err = percpu_counter_tree_init(&c, items, 32, GFP_KERNEL);
  *	...
  *	percpu_counter_tree_add(&c, 1);
