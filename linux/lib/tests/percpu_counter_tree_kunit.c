@@ -543,7 +543,8 @@ static void expect_all_carried(struct kunit *test,
 			       struct percpu_counter_tree *c,
 			       const struct cpumask *cpus, long batch)
 {
-	long push = batch << (2 * tree_levels() + 1), before;
+	/* Passes all nodes, even if all are full in the other direction. */
+	long push = batch << (2 * tree_levels() + 2), before;
 	unsigned int cpu, step;
 
 	if (always_exact() || !cpumask_equal(cpus, cpu_possible_mask))
