@@ -40,7 +40,7 @@
 #define KIB	1024L
 #define MIB	(1024 * KIB)
 #define PAGE	4096L
-#define ROUNDS	1000
+#define ROUNDS	500
 #define RUNNING	4
 
 static char text[256 * 1024];
