@@ -4,12 +4,13 @@
 export LINUX ARCH CPUS TASKS FORCE
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile | expand -t 20
 	@echo
 	@echo '  LINUX=dir   use this Linux 7.3 source tree instead of the package'
 	@echo '  ARCH=name   um, um-up, um-deep, x86_64 or arm64, for kunit'
-	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo'
-	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo'
+	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo;'
+	@echo '              several numbers for bench-quick'
+	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo and bench-quick'
 	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite'
 
 deps:		## install the tools that everything here needs (Debian)
@@ -22,13 +23,14 @@ boot:		## a shell in the patched kernel, in QEMU
 kunit:		## run the KUnit tests of the series
 kselftest:	## run the kselftests of the series in QEMU
 demo:		## base and patched kernel side by side: what the series changes
+bench-quick:	## what the series costs, against its targets: base, floor and patched kernel
 check:		## prove everything that must hold
 
 kernel boot kunit kselftest:
 	@rig/tree keep
 	@rig/$@
 
-deps fetch tree absorb series demo check:
+deps fetch tree absorb series demo bench-quick check:
 	@rig/$@
 
 clean:		## remove what was built, keep the fetched source and build/tree
@@ -38,4 +40,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo check clean distclean
+.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick check clean distclean

@@ -3,8 +3,15 @@
  * What the counting of resident pages costs, and how true it is, seen from
  * user space: prints lines "name value". Costs are differences of the time
  * stamp counter, which counts instructions where QEMU runs with -icount
- * shift=0; each is the median of several repeats of a known piece of work on
- * one CPU. A figure that cannot be taken is not printed.
+ * shift=0; each is the mean of the middle half of many repeats of a known
+ * piece of work. That leaves out the rounds which a timer tick or RCU got
+ * into, and unlike a median does not jump between the two or three costs that
+ * a fork has, depending on what the slab caches hold. A figure that cannot be
+ * taken is not printed.
+ *
+ * Where the stack and the mappings lie must not be random: that decides how
+ * many page tables a process has, and with them what a fork costs, by up to
+ * 5 % from one run to the next.
  *
  * usage: figures TASKS
  */
@@ -14,6 +21,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,8 +40,11 @@
 #define KIB	1024L
 #define MIB	(1024 * KIB)
 #define PAGE	4096L
+#define ROUNDS	500
+#define RUNNING	4
 
 static char text[256 * 1024];
+static uint64_t took[ROUNDS];
 static int cpus;
 
 static void fail(const char *what)
@@ -129,10 +140,15 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static uint64_t median(uint64_t *values, int n)
+/* The mean of the middle half of the first n of took[]. */
+static uint64_t middle(int n)
 {
-	qsort(values, n, sizeof(*values), compare);
-	return values[n / 2];
+	uint64_t sum = 0;
+
+	qsort(took, n, sizeof(*took), compare);
+	for (int i = n / 4; i < n - n / 4; i++)
+		sum += took[i];
+	return sum / (n - n / 4 * 2);
 }
 
 static void *map(long bytes, int flags)
@@ -151,12 +167,26 @@ static void touch(volatile char *p, long bytes)
 		p[i] = 1;
 }
 
+/* So that this process stays small, and single-threaded. */
+static void in_child(void (*work)(void))
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		work();
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
 static void file_cost(const char *name, const char *path)
 {
-	uint64_t took[101];
 	char buffer[8192];
 
-	for (int i = 0; i < 101; i++) {
+	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t start = now();
 		int fd = open(path, O_RDONLY);
 
@@ -165,15 +195,14 @@ static void file_cost(const char *name, const char *path)
 		close(fd);
 		took[i] = now() - start;
 	}
-	printf("%s %lu\n", name, median(took, 101));
+	printf("%s %lu\n", name, middle(ROUNDS));
 }
 
 static void fork_cost(const char *name, bool exec)
 {
 	char *argv[] = { "/rig/figures", "0", NULL }, *envp[] = { NULL };
-	uint64_t took[101];
 
-	for (int i = 0; i < 101; i++) {
+	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t start = now();
 		pid_t pid = fork();
 
@@ -186,7 +215,7 @@ static void fork_cost(const char *name, bool exec)
 			fail("fork");
 		took[i] = now() - start;
 	}
-	printf("%s %lu\n", name, median(took, 101));
+	printf("%s %lu\n", name, middle(ROUNDS));
 }
 
 /*
@@ -197,10 +226,9 @@ static uint64_t fault_cost(void)
 {
 	const int pages = 64;
 	char *p = map(pages * PAGE, MAP_PRIVATE | MAP_ANONYMOUS);
-	uint64_t took[101];
 
 	touch(p, pages * PAGE);
-	for (int i = 0; i < 101; i++) {
+	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t start;
 
 		if (madvise(p, pages * PAGE, MADV_DONTNEED))
@@ -210,7 +238,7 @@ static uint64_t fault_cost(void)
 		took[i] = (now() - start) / pages;
 	}
 	munmap(p, pages * PAGE);
-	return median(took, 101);
+	return middle(ROUNDS);
 }
 
 static void *sleeper(void *unused)
@@ -220,22 +248,76 @@ static void *sleeper(void *unused)
 	return unused;
 }
 
-/* In a child, so that this process stays single-threaded. */
+static void start_sleeper(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, sleeper, NULL))
+		fail("pthread_create");
+}
+
 static void fault_cost_threaded(void)
 {
-	pid_t pid = fork();
+	start_sleeper();
+	usleep(1000);
+	printf("fault_threaded %lu\n", fault_cost());
+}
 
-	if (!pid) {
-		pthread_t thread;
+static atomic_int phase, finished;
 
-		if (pthread_create(&thread, NULL, sleeper, NULL))
-			fail("pthread_create");
-		usleep(1000);
-		printf("fault_threaded %lu\n", fault_cost());
-		fflush(stdout);
-		_exit(0);
+/* Every other phase gives the pages back. */
+static void fault_phase(char *p, int phase)
+{
+	if (phase % 2)
+		touch(p, 64 * PAGE);
+	else if (madvise(p, 64 * PAGE, MADV_DONTNEED))
+		fail("madvise");
+	finished++;
+}
+
+static void *fault_loop(void *cpu)
+{
+	char *p;
+	int i;
+
+	pin((long)cpu);
+	p = map(64 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS);
+	touch(p, 64 * PAGE);
+	for (i = 0; i < ROUNDS; i++) {
+		while (phase <= i)
+			_mm_pause();
+		fault_phase(p, i);
 	}
-	waitpid(pid, NULL, 0);
+	return NULL;
+}
+
+/*
+ * Threads on as many CPUs, none of which sleeps. One that waits costs next to
+ * nothing: QEMU goes on to the next CPU at a pause.
+ */
+static void fault_cost_running(void)
+{
+	int running = cpus < RUNNING ? cpus : RUNNING;
+	char *p = map(64 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS);
+	pthread_t thread;
+
+	pin(0);
+	touch(p, 64 * PAGE);
+	for (long i = 1; i < running; i++)
+		if (pthread_create(&thread, NULL, fault_loop, (void *)(i * cpus / running)))
+			fail("pthread_create");
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t start = now();
+
+		finished = 0;
+		phase++;
+		fault_phase(p, i);
+		while (finished < running)
+			_mm_pause();
+		if (i % 2)
+			took[i / 2] = (now() - start) / (64 * running);
+	}
+	printf("fault_running %lu\n", middle(ROUNDS / 2));
 }
 
 static void events(void)
@@ -318,22 +400,11 @@ static void hopping_peak(void)
 	       field("/proc/self/status", "VmHWM:") - before);
 }
 
-static void in_child(void (*work)(void))
-{
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		work();
-		fflush(stdout);
-		_exit(0);
-	}
-	waitpid(pid, NULL, 0);
-}
-
-/* A number of children that only wait, each having touched a few pages. */
-static pid_t *start_tasks(int tasks)
+/*
+ * A number of children that only wait, each having touched a few pages, some
+ * with a second thread that waits too.
+ */
+static pid_t *start_tasks(int tasks, bool threaded)
 {
 	pid_t *pids = calloc(tasks, sizeof(*pids));
 	int ready[2];
@@ -348,6 +419,8 @@ static pid_t *start_tasks(int tasks)
 		if (!pids[i]) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			touch(map(8 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS), 8 * PAGE);
+			if (threaded)
+				start_sleeper();
 			if (write(ready[1], "", 1) != 1)
 				_exit(1);
 			sleeper(NULL);
@@ -399,14 +472,13 @@ static pid_t start_hog(void)
 static void oom(int tasks)
 {
 	bool probed, right = true;
-	uint64_t took[5];
 	int taken = 0;
 	pid_t *pids;
 
 	if (mkdir(CGROUP, 0755))
 		return;
 	put_number(CGROUP "cgroup.procs", getpid());
-	pids = start_tasks(tasks);
+	pids = start_tasks(tasks, false);
 	put_number("/sys/fs/cgroup/cgroup.procs", getpid());
 	put_number(CGROUP "memory.max", field(CGROUP "memory.current", "") + 32 * MIB);
 	try_write(CGROUP "memory.swap.max", "0");
@@ -435,21 +507,71 @@ static void oom(int tasks)
 	/* Nobody but the process that grew may have been killed. */
 	right &= waitpid(-1, NULL, WNOHANG) == 0;
 	if (taken)
-		printf("oom %lu\n", median(took, taken) / tasks);
+		printf("oom %lu\n", middle(taken) / tasks);
 	printf("oom_victim %s\n", right ? "largest" : "wrong");
 	stop_tasks(pids, tasks);
 }
 
-static void memory(int tasks)
+/* What lies unused in the slab caches is nobody's memory. */
+static void shrink_slabs(void)
 {
-	long percpu = field("/proc/meminfo", "Percpu:"), slab = field("/proc/meminfo", "Slab:");
-	pid_t *pids = start_tasks(tasks);
+	if (system("for f in /sys/kernel/slab/*/shrink; do echo 1 >$f; done 2>/dev/null"))
+		return;
+}
 
+static pid_t *weigh(const char *which, int tasks, bool threaded)
+{
+	long percpu, slab;
+	pid_t *pids;
+
+	shrink_slabs();
+	percpu = field("/proc/meminfo", "Percpu:");
+	slab = field("/proc/meminfo", "Slab:");
+	pids = start_tasks(tasks, threaded);
+	shrink_slabs();
 	percpu = field("/proc/meminfo", "Percpu:") - percpu;
 	slab = field("/proc/meminfo", "Slab:") - slab;
-	stop_tasks(pids, tasks);
-	printf("percpu %ld\n", percpu * KIB / tasks);
-	printf("slab %ld\n", slab * KIB / tasks);
+	printf("percpu%s %ld\n", which, percpu * KIB / tasks);
+	printf("slab%s %ld\n", which, slab * KIB / tasks);
+	return pids;
+}
+
+/*
+ * What the kernel as a whole needs for a process, in bytes. Neither kind of
+ * process may find the per-CPU memory that the other one has left behind.
+ */
+static void memory(int tasks)
+{
+	pid_t *single = weigh("", tasks, false);
+	pid_t *threaded = weigh("_threaded", tasks, true);
+
+	stop_tasks(single, tasks);
+	stop_tasks(threaded, tasks);
+}
+
+/* What one process asks the per-CPU allocator for, on all CPUs: to the byte. */
+static void percpu_asked(bool threaded)
+{
+	const char *const event = TRACING "events/percpu/percpu_alloc_percpu/enable";
+	long bytes = 0;
+	char *line;
+
+	clear_trace();
+	if (!try_write(event, "1"))
+		return;
+	stop_tasks(start_tasks(1, threaded), 1);
+	put(event, "0");
+	for (line = get(TRACING "trace"); line; line = strchr(line, '\n')) {
+		char *size, *end;
+
+		line += strspn(line, "\n ");
+		end = strchr(line, '\n');
+		size = strstr(line, " size=");
+		if (!strncmp(line, "figures-", 8) && size && size < end)
+			bytes += atol(size + 6);
+	}
+	printf("percpu_asked%s %ld\n", threaded ? "_threaded" : "",
+	       bytes * sysconf(_SC_NPROCESSORS_CONF));
 }
 
 int main(int argc, char **argv)
@@ -465,17 +587,22 @@ int main(int argc, char **argv)
 	size = field("/sys/kernel/slab/mm_struct/object_size", "");
 	if (size > 0)
 		printf("mm_struct %ld\n", size);
-	memory(tasks);
-	in_child(known_mappings);
-	in_child(hopping_peak);
 
+	/* First what costs little, before there are many pages to choose from. */
 	pin(cpus > 1);
+	memset(took, 1, sizeof(took));
 	file_cost("status", "/proc/self/status");
 	file_cost("statm", "/proc/self/statm");
 	fork_cost("fork", false);
 	fork_cost("fork_exec", true);
-	fault_cost_threaded();
+	in_child(fault_cost_threaded);
+	in_child(fault_cost_running);
 	in_child(events);
+	percpu_asked(false);
+	percpu_asked(true);
+	memory(tasks);
+	in_child(known_mappings);
+	in_child(hopping_peak);
 	oom(tasks);
 	return 0;
 }
