@@ -37,6 +37,7 @@
 #define NR_DOMAINS	PERCPU_COUNTER_TREE_NR_DOMAINS
 #define LEVELS		PERCPU_COUNTER_TREE_MAX_LEVELS
 #define MAX_N		20
+#define MAX_DEPTH	40
 
 /* The case at hand. */
 static const char *test_name;
@@ -55,7 +56,7 @@ static u64 rnd(void)
 	return x ^ x >> 31;
 }
 
-static unsigned int below(unsigned int n)
+static unsigned long below(unsigned long n)
 {
 	return rnd() % n;
 }
@@ -236,8 +237,9 @@ static DECLARE_BITMAP(was_here, NR_CPUS);
 static unsigned int nr_here, nr_maps;
 
 /* Adds on their way, outermost first, and all that were begun, the last 64 of them. */
-static struct add { unsigned int i; long inc; } adding[16], begun[64];
+static struct add { unsigned int i; long inc; } adding[MAX_DEPTH], begun[64];
 static unsigned int depth, nr_begun;
+static bool reading;
 
 static void here(void)
 {
@@ -263,6 +265,7 @@ static void group_init(unsigned int counters, unsigned long size, bool lazy)
 	active = !lazy && nr_list > 1;
 	CHECK(!(lazy ? percpu_counter_tree_init_many_lazy(group, items, n, batch) :
 		percpu_counter_tree_init_many(group, items, n, batch, GFP_KERNEL)), "init");
+	nr_events = 0;
 	note(lazy ? "lazy group" : "active group", 0, n, batch);
 }
 
@@ -314,19 +317,26 @@ static bool sum_of(const struct add *open, unsigned int nr, unsigned int i, unsi
 
 static void check_one(unsigned int i)
 {
-	unsigned int first = nr_begun, nr = depth;
-	unsigned long base = ref[i], sum;
-	struct add open[24];
+	unsigned int end = i + 1 + below(n - i), first = nr_begun, nr = depth;
+	unsigned long base[MAX_N];
+	long sums[MAX_N];
+	struct add open[MAX_DEPTH + 8];
 
+	if (reading)
+		return;
+	memcpy(base, ref, sizeof(base));
 	memcpy(open, adding, depth * sizeof(*open));
-	sum = percpu_counter_tree_precise_sum(&group[i]);
+	reading = true;
+	percpu_counter_tree_precise_sum_many(&group[i], end - i, sums + i);
+	reading = false;
 	if (nr_begun - first > 8)
 		return;
 	for (; first < nr_begun; first++)
 		open[nr++] = begun[first % 64];
-	CHECK(sum_of(open, nr, i, sum - base),
-	      "counter %u is %ld, should be %ld, or more by some of %u adds", i, (long)sum,
-	      (long)base, nr);
+	for (; i < end; i++)
+		CHECK(sum_of(open, nr, i, sums[i] - base[i]),
+		      "counter %u is %ld, should be %ld, or more by some of %u adds", i, sums[i],
+		      (long)base[i], nr);
 }
 
 /* What the range may be at most: all CPUs ever seen here, and as many nodes. */
@@ -488,7 +498,7 @@ static void random_hook(void)
 
 static void test_random(unsigned int cpus)
 {
-	static const unsigned int batches[] = { 2, 4, 8, 16, 32, 64, 256, 4096 };
+	static const unsigned int batches[] = { 2, 4, 8, 16, 32, 64, 256, 4096, 1 << 16 };
 	static const unsigned int chances[] = { 0, 2, 10, 40 };
 	unsigned int rounds = full ? 6 : 3, steps = 200, cpu, i;
 
@@ -544,6 +554,48 @@ static void test_random(unsigned int cpus)
 	}
 }
 
+/* --- preempted: a task in the midst of an add on each CPU, and a precise sum */
+
+static void preempt_hook(void)
+{
+	unsigned int cpu = shim_cpu;
+	long inc = adding[0].inc, off;
+
+	if (shim_preempt || !below(4))
+		return;
+	if (depth < min(nr_list, MAX_DEPTH + 0U))
+		add_on(cpu_list[depth], 0, inc);
+	shim_cpu = cpu;
+	shim_hook = NULL;
+	off = percpu_counter_tree_precise_sum(&group[0]) - ref[0];
+	shim_hook = preempt_hook;
+	CHECK(off % inc == 0 && off / inc >= 0 && off / inc <= depth,
+	      "batch %lu: %u adds of %ld on their way, %ld seen", batch, depth, inc, off);
+}
+
+static void test_preempted(unsigned int cpus)
+{
+	unsigned int log, i;
+
+	boot(cpus, false, 0, false);
+	for (log = 1; log < 32; log++) {
+		group_init(1, 1UL << log, false);
+		for (i = 0; i < 20; i++) {
+			shim_hook = preempt_hook;
+			add_on(cpu_list[0], 0, (below(2) ? 16L : -16L) << below(log + 1));
+			shim_hook = NULL;
+			check_all();
+		}
+		group_destroy();
+	}
+}
+
+/* Windows of CPUs, and so all carries, move by units. */
+static long unit(void)
+{
+	return max(batch / 16, 1UL);
+}
+
 /* --- use: the range is exactly that of the CPUs and nodes in use */
 
 static void range_is(unsigned long under, unsigned long over)
@@ -580,12 +632,14 @@ static void test_use(unsigned int cpus)
 		add_on(cpu_list[i], 1, 0);
 		range_is(under, over);
 	}
-	/* Each level is used when a carry first arrives there. */
+	/* A node is used when a carry first arrives there. */
 	for (level = 0; level < levels && level < 3; level++) {
-		add_on(cpu_list[0], 0, (b << 2 * level) - (b > 1 && !level));
 		add_on(cpu_list[0], 0, b << 2 * level);
-		under = over = 0;
-		percpu_counter_tree_approximate_accuracy_range(&group[0], &under, &over);
+		under += (4 * b << 2 * level) - unit();
+		over += (4 * b << 2 * level) - unit();
+		range_is(under, over);
+		add_on(cpu_list[0], 1, b << 2 * level);
+		range_is(under, over);
 		check_all();
 	}
 	group_destroy();
@@ -594,18 +648,18 @@ static void test_use(unsigned int cpus)
 /* --- ends: both ends of the range are reached */
 
 /* Carry to a node of each level until it holds all that it can, from CPUs at an end. */
-static void fill_node(unsigned int cpu, unsigned int level, long sign, long unit)
+static void fill_node(unsigned int cpu, unsigned int level, long sign)
 {
-	long b = batch, more[3] = { 6 * b, 6 * b, 4 * b + 2 * unit };
+	long b = batch, more[3] = { 6 * b, 6 * b, 4 * b + 2 * unit() };
 	unsigned int i;
 
 	if (level < 2) {
-		add_on(cpu, 0, sign * ((b << 2 * (level + 1)) - unit));
+		add_on(cpu, 0, sign * ((b << 2 * (level + 1)) - unit()));
 		return;
 	}
 	/* One add goes no higher than to the second level. */
 	for (i = 0; i < (level == 2 ? 1 : 3); i++) {
-		add_on(cpu, 0, sign * (16 * b - unit));
+		add_on(cpu, 0, sign * (16 * b - unit()));
 		add_on(cpu, 0, sign * 16 * b);
 		add_on(cpu, 0, sign * 16 * b);
 		add_on(cpu, 0, sign * 16 * b);
@@ -619,8 +673,6 @@ static void fill_node(unsigned int cpu, unsigned int level, long sign, long unit
 static void to_end(long sign)
 {
 	unsigned int nodes[LEVELS], levels, level, node, base, i;
-	/* Windows of CPUs, and so all carries, move by units. */
-	long unit = max(batch / 16, 1UL);
 
 	levels = percpu_counter_tree_geometry(nr_cpu_ids, nodes);
 	for (i = 0; i < nr_list; i++)
@@ -630,7 +682,7 @@ static void to_end(long sign)
 			base += nodes[i];
 		for (node = base; node < base + nodes[level]; node++)
 			if (node_cpu[node] != U16_MAX)
-				fill_node(node_cpu[node], level, sign, unit);
+				fill_node(node_cpu[node], level, sign);
 	}
 }
 
@@ -678,7 +730,8 @@ static void test_oscillation(unsigned int cpus)
 
 	boot(cpus, false, 0, false);
 	read_map();
-	for (b = 0; b < ARRAY_SIZE(batches); b++) {
+	/* With one CPU all adds go to the root. */
+	for (b = cpus > 1 ? 0 : ARRAY_SIZE(batches); b < ARRAY_SIZE(batches); b++) {
 		long size = batches[b], most = size > 16 ? size - size / 16 : size - 1;
 		long incs[] = { 1, 2, size / 4, size / 2 - 1, size / 2, size / 2 + 1,
 				size * 3 / 4, most, 1 + below(most) };
@@ -864,7 +917,7 @@ static void test_geometry(unsigned int cpus)
 
 #define ADDERS	4
 static struct { unsigned long done, begun; } __attribute__((aligned(64))) progress[ADDERS];
-static unsigned int running;
+static unsigned int running, adders;
 static _Thread_local unsigned int thread, in_hook;
 
 static void thread_hook(void)
@@ -873,7 +926,7 @@ static void thread_hook(void)
 		return;
 	in_hook = 1;
 	if (!shim_preempt && !below(8))
-		shim_cpu = cpu_list[below(DIV_ROUND_UP(nr_list - thread, ADDERS)) * ADDERS + thread];
+		shim_cpu = cpu_list[below(DIV_ROUND_UP(nr_list - thread, adders)) * adders + thread];
 	/* An interrupt. */
 	if (!below(32)) {
 		shim_preempt++;
@@ -951,11 +1004,11 @@ static void test_threads(unsigned int cpus)
 	while (rounds--) {
 		group_init(3, 2UL << below(6), true);
 		memset(progress, 0, sizeof(progress));
-		running = ADDERS;
-		for (i = 0; i < ADDERS + 3; i++)
-			pthread_create(&tid[i], NULL, i < ADDERS ? adder :
-				       i == ADDERS ? others : reader, (void *)(uintptr_t)i);
-		for (i = 0; i < ADDERS + 3; i++)
+		running = adders = min(cpus, ADDERS + 0U);
+		for (i = 0; i < adders + 3; i++)
+			pthread_create(&tid[i], NULL, i < adders ? adder :
+				       i == adders ? others : reader, (void *)(uintptr_t)i);
+		for (i = 0; i < adders + 3; i++)
 			pthread_join(tid[i], NULL);
 		for (i = 0; i < ADDERS; i++)
 			ref[0] += progress[i].done;
@@ -992,6 +1045,7 @@ static const struct test {
 	unsigned int all, most, fast, seeds;
 } tests[] = {
 	{ "random", test_random, 1024, 8192, 1025, 2 },
+	{ "preempted", test_preempted, 40, 257, 65, 2 },
 	{ "use", test_use, 300, 8192, 1025, 1 },
 	{ "ends", test_ends, 300, 8192, 8192, 2 },
 	{ "oscillation", test_oscillation, 20, 513, 129, 1 },
