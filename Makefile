@@ -20,6 +20,7 @@ series:		## print the mail-ready patches: build/series
 kernel:		## build the base and the patched kernel: build/x86_64
 boot:		## a shell in the patched kernel, in QEMU
 kunit:		## run the KUnit tests of the series
+harness:	## run the library in userspace, with any number of CPUs, under sanitizers
 kselftest:	## run the kselftests of the series in QEMU
 demo:		## base and patched kernel side by side: what the series changes
 check:		## prove everything that must hold
@@ -28,7 +29,7 @@ kernel boot kunit kselftest:
 	@rig/tree keep
 	@rig/$@
 
-deps fetch tree absorb series demo check:
+deps fetch tree absorb series harness demo check:
 	@rig/$@
 
 clean:		## remove what was built, keep the fetched source and build/tree
@@ -38,4 +39,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo check clean distclean
+.PHONY: help deps fetch tree absorb series kernel boot kunit harness kselftest demo check clean distclean

@@ -75,18 +75,24 @@ static void note(const char *what, unsigned int depth, unsigned int i, long valu
 		(struct event){ what, depth, shim_cpu, i, value };
 }
 
+/* Adds on their way, outermost first, and all that were begun, the last 64 of them. */
+static struct add { unsigned int i; long inc; } adding[MAX_DEPTH], begun[64];
+static unsigned int depth, nr_begun;
+
 static void show_case(void)
 {
 	unsigned int first = nr_events > 120 ? nr_events - 120 : 0, e;
 
 	if (first)
-		printf("# %u earlier events\n", first);
+		printf("# %u earlier events of this group\n", first);
 	for (e = first; e < nr_events; e++) {
 		const struct event *at = &events[e % ARRAY_SIZE(events)];
 
 		printf("# %*scpu %u: %s counter %u: %ld\n", 2 * at->depth, "", at->cpu,
 		       at->what, at->i, at->value);
 	}
+	for (e = 0; e < depth; e++)
+		printf("# on its way: counter %u: %ld\n", adding[e].i, adding[e].inc);
 	printf("# replay: CASE=%s CPUS=%u SEED=%llu\n", test_name, test_cpus,
 	       (unsigned long long)test_seed);
 	fflush(stdout);
@@ -236,9 +242,6 @@ static bool active, use_all;
 static DECLARE_BITMAP(was_here, NR_CPUS);
 static unsigned int nr_here, nr_maps;
 
-/* Adds on their way, outermost first, and all that were begun, the last 64 of them. */
-static struct add { unsigned int i; long inc; } adding[MAX_DEPTH], begun[64];
-static unsigned int depth, nr_begun;
 static bool reading;
 
 static void here(void)
@@ -556,6 +559,8 @@ static void test_random(unsigned int cpus)
 
 /* --- preempted: a task in the midst of an add on each CPU, and a precise sum */
 
+static unsigned int deepest;
+
 static void preempt_hook(void)
 {
 	unsigned int cpu = shim_cpu;
@@ -563,8 +568,12 @@ static void preempt_hook(void)
 
 	if (shim_preempt || !below(4))
 		return;
-	if (depth < min(nr_list, MAX_DEPTH + 0U))
+	/* The library has room for so much that is on its way. */
+	if (depth > deepest && depth < min(nr_list, MAX_DEPTH + 0U) &&
+	    (depth + 1) * labs(inc) <= 1 << 25) {
+		deepest = depth;
 		add_on(cpu_list[depth], 0, inc);
+	}
 	shim_cpu = cpu;
 	shim_hook = NULL;
 	off = percpu_counter_tree_precise_sum(&group[0]) - ref[0];
@@ -582,6 +591,7 @@ static void test_preempted(unsigned int cpus)
 		group_init(1, 1UL << log, false);
 		for (i = 0; i < 20; i++) {
 			shim_hook = preempt_hook;
+			deepest = 0;
 			add_on(cpu_list[0], 0, (below(2) ? 16L : -16L) << below(log + 1));
 			shim_hook = NULL;
 			check_all();
