@@ -30,15 +30,13 @@ static bool shim_expect_warning;
 	warn_;								\
 })
 #define WARN_ON_ONCE		WARN_ON
-#define WARN_ONCE(cond, ...)	WARN_ON(cond)
-#define VM_WARN_ON_ONCE		WARN_ON
 
 /*
  * Points: before each atomic operation and after each that writes, the hook of
  * the test may move the task to another CPU, unless preemption is disabled, or
  * let others run in between.
  */
-static _Thread_local unsigned int shim_cpu, shim_preempt, shim_irqs_off, shim_locks;
+static _Thread_local unsigned int shim_cpu, shim_preempt, shim_locks;
 static _Thread_local void (*shim_hook)(void);
 
 static inline void shim_point(void)
@@ -54,8 +52,6 @@ static inline void shim_point(void)
 #define shim_load(p)		__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define READ_ONCE(x)		({ shim_point(); shim_load(&(x)); })
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
-#define data_race(x)		(x)
-#define smp_load_acquire(p)	READ_ONCE(*(p))
 #define smp_store_release(p, v)						\
 	do {								\
 		shim_point();						\
@@ -63,10 +59,6 @@ static inline void shim_point(void)
 		shim_point();						\
 	} while (0)
 #define smp_rmb()		barrier()
-#define smp_wmb()		barrier()
-#define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define smp_mb__after_atomic()	barrier()
-#define smp_mb__before_atomic()	barrier()
 
 /* Atomic operation @op on *(@p), between two points. */
 #define shim_rmw(op, p, ...)						\
@@ -95,38 +87,17 @@ static inline void name##_set(name##_t *v, type i)			\
 { WRITE_ONCE(v->counter, i); }						\
 static inline type name##_add_return(type i, name##_t *v)		\
 { return shim_rmw(__atomic_add_fetch, &v->counter, i); }		\
-static inline type name##_fetch_add(type i, name##_t *v)		\
-{ return shim_rmw(__atomic_fetch_add, &v->counter, i); }		\
-static inline type name##_fetch_or(type i, name##_t *v)			\
-{ return shim_rmw(__atomic_fetch_or, &v->counter, i); }			\
-static inline type name##_xchg(name##_t *v, type i)			\
-{ return shim_rmw(__atomic_exchange_n, &v->counter, i); }		\
 static inline bool name##_try_cmpxchg(name##_t *v, type *old, type new)	\
 { return shim_try_cmpxchg(&v->counter, old, new); }			\
-static inline type name##_cmpxchg(name##_t *v, type old, type new)	\
-{ name##_try_cmpxchg(v, &old, new); return old; }			\
 static inline void name##_add(type i, name##_t *v)			\
-{ name##_add_return(i, v); }						\
-static inline void name##_sub(type i, name##_t *v)			\
-{ name##_add_return(-i, v); }						\
-static inline void name##_inc(name##_t *v)				\
-{ name##_add_return(1, v); }						\
-static inline void name##_dec(name##_t *v)				\
-{ name##_add_return(-1, v); }
+{ name##_add_return(i, v); }
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 ATOMIC(atomic, int)
 ATOMIC(atomic_long, long)
 #pragma GCC diagnostic pop
-#define ATOMIC_INIT(i)		{ i }
-#define ATOMIC_LONG_INIT(i)	{ i }
-#define atomic_long_add_return_relaxed	atomic_long_add_return
-#define atomic_long_fetch_add_relaxed	atomic_long_fetch_add
-#define atomic_long_xchg_relaxed	atomic_long_xchg
-#define atomic_long_cmpxchg_relaxed	atomic_long_cmpxchg
 #define atomic_long_try_cmpxchg_relaxed	atomic_long_try_cmpxchg
-#define atomic_try_cmpxchg_relaxed	atomic_try_cmpxchg
 
 #define word_of(nr, map)	(&(map)[(nr) / 64])
 #define mask_of(nr)		(1UL << (nr) % 64)
@@ -136,9 +107,6 @@ ATOMIC(atomic_long, long)
 #define set_bit(nr, map)	((void)test_and_set_bit(nr, map))
 #define clear_bit(nr, map)						\
 	((void)shim_rmw(__atomic_fetch_and, word_of(nr, map), ~mask_of(nr)))
-#define __set_bit		set_bit
-#define __clear_bit		clear_bit
-#define __test_and_set_bit	test_and_set_bit
 
 #include "dup.h"
 
@@ -171,8 +139,6 @@ static void shim_unlock(struct shim_lock *l, unsigned int preempt)
 #define mutex_unlock(l)		shim_unlock(l, 0)
 #define preempt_disable()	(shim_preempt++)
 #define preempt_enable()	(shim_preempt--)
-#define local_irq_save(flags)	((flags) = shim_irqs_off++, shim_preempt++)
-#define local_irq_restore(flags) (shim_irqs_off = (flags), shim_preempt--)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -182,8 +148,6 @@ static void *guard_spinlock(spinlock_t *l) { spin_lock(l); return l; }
 static void guard_spinlock_end(void *p) { spin_unlock(*(spinlock_t **)p); }
 static void *guard_preempt(void) { preempt_disable(); return NULL; }
 static void guard_preempt_end(void *p) { (void)p; preempt_enable(); }
-static void *guard_irqsave(void) { shim_irqs_off++; return guard_preempt(); }
-static void guard_irqsave_end(void *p) { shim_irqs_off--; guard_preempt_end(p); }
 static void *guard_cpus_read_lock(void) { return NULL; }
 static void guard_cpus_read_lock_end(void *p) { (void)p; }
 #pragma GCC diagnostic pop
@@ -226,7 +190,6 @@ static inline unsigned int shim_this_cpu(void)
 #define per_cpu_ptr(p, cpu)	((typeof(p))shim_ptr(p, cpu))
 #define per_cpu(var, cpu)	(*per_cpu_ptr(&(var), cpu))
 #define raw_cpu_ptr(p)		per_cpu_ptr(p, shim_cpu)
-#define this_cpu_ptr(p)		per_cpu_ptr(p, smp_processor_id())
 
 /* The CPU is chosen after the point, in one with the operation. */
 #define this_cpu_op(op, pcp, ...)					\
@@ -239,9 +202,6 @@ static inline unsigned int shim_this_cpu(void)
 #define this_cpu_read(pcp)		this_cpu_op(__atomic_load_n, pcp)
 #define this_cpu_add_return(pcp, v)	this_cpu_op(__atomic_add_fetch, pcp, v)
 #define this_cpu_add(pcp, v)		((void)this_cpu_add_return(pcp, v))
-#define this_cpu_inc(pcp)		this_cpu_add(pcp, 1)
-#define this_cpu_or(pcp, v)		((void)this_cpu_op(__atomic_or_fetch, pcp, v))
-#define this_cpu_xchg(pcp, v)		this_cpu_op(__atomic_exchange_n, pcp, v)
 #define this_cpu_try_cmpxchg(pcp, old, new)				\
 ({									\
 	shim_point();							\
@@ -256,8 +216,6 @@ static inline unsigned int shim_this_cpu(void)
 	this_cpu_try_cmpxchg(pcp, &old_, new);				\
 	old_;								\
 })
-#define raw_cpu_read			this_cpu_read
-#define __this_cpu_read			this_cpu_read
 
 static DEFINE_MUTEX(shim_alloc_lock);
 
@@ -368,7 +326,6 @@ static const struct file_operations *shim_file;
 	static const struct file_operations name##_fops = { name##_show }
 #define debugfs_create_file(name, mode, parent, data, fops)	((void)(shim_file = (fops)))
 #define seq_puts(m, s)		fputs(s, (m)->to)
-#define seq_putc(m, c)		fputc(c, (m)->to)
 
 /* Knows %u, %lu and %*pbl. */
 static void seq_printf(struct seq_file *m, const char *fmt, ...)

@@ -12,17 +12,11 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
 
-#define U8_MAX		UINT8_MAX
 #define U16_MAX		UINT16_MAX
-#define U32_MAX		UINT32_MAX
-#define S32_MAX		INT32_MAX
-#define S32_MIN		INT32_MIN
 #define BITS_PER_LONG	64
 #define BITS_PER_BYTE	8
 #define SMP_CACHE_BYTES	64
-#define L1_CACHE_BYTES	64
 
-#define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 #ifndef __always_inline
 #define __always_inline		inline __attribute__((always_inline))
@@ -33,16 +27,9 @@ typedef int64_t s64;
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define DIV_ROUND_CLOSEST(n, d)	(((n) + (d) / 2) / (d))
 #define round_up(x, to)		(((x) - 1 | (typeof(x))(to) - 1) + 1)
-#define round_down(x, to)	((x) & ~((typeof(x))(to) - 1))
-#define roundup(x, to)		(DIV_ROUND_UP(x, to) * (to))
-#define ALIGN(x, to)		round_up(x, to)
 #define BIT(n)			(1UL << (n))
 #define BITS_TO_LONGS(n)	DIV_ROUND_UP(n, BITS_PER_LONG)
-#define BITS_TO_BYTES(n)	DIV_ROUND_UP(n, BITS_PER_BYTE)
-#define BITS_PER_TYPE(type)	(sizeof(type) * BITS_PER_BYTE)
 #define DECLARE_BITMAP(name, n)	unsigned long name[BITS_TO_LONGS(n)]
-#define GENMASK(h, l)		((~0UL << (l)) & (~0UL >> (BITS_PER_LONG - 1 - (h))))
-#define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
 #define BUILD_BUG_ON(cond)	((void)sizeof(char[1 - 2 * !!(cond)]))
 #ifndef static_assert
 #define static_assert		_Static_assert
@@ -57,19 +44,14 @@ typedef int64_t s64;
 #define min(a, b)		compare_(a, b, <)
 #define max(a, b)		compare_(a, b, >)
 #define min_t(type, a, b)	min((type)(a), (type)(b))
-#define max_t(type, a, b)	max((type)(a), (type)(b))
-#define umin(a, b)		min_t(unsigned long, a, b)
 #define clamp(v, lo, hi)	min(max(v, lo), hi)
-#define clamp_t(type, v, lo, hi) clamp((type)(v), (type)(lo), (type)(hi))
 #define swap(a, b)		do { typeof(a) t_ = (a); (a) = (b); (b) = t_; } while (0)
 
 #define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define ilog2(n)		(63 - __builtin_clzl(n))
-#define fls_long(n)		((n) ? ilog2(n) + 1 : 0)
 #define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
 #define roundup_pow_of_two(n)	(1UL << order_base_2((unsigned long)(n)))
 #define rounddown_pow_of_two(n)	(1UL << ilog2(n))
-#define hweight_long(n)		((unsigned int)__builtin_popcountl(n))
 #define __ffs(n)		((unsigned int)__builtin_ctzl(n))
 
 /* IS_ENABLED(CONFIG_X): 1 if CONFIG_X is defined to 1, 0 if it is not defined. */
@@ -85,11 +67,6 @@ typedef int64_t s64;
 #define guard(name)							\
 	__attribute__((cleanup(guard_##name##_end), unused))		\
 	void *guard_line(guard_at_, __LINE__) = guard_##name
-#define scoped_guard_(name, i, ...)					\
-	for (int i = 1; i; )						\
-		for (guard(name)(__VA_ARGS__); i; i = 0)
-#define scoped_guard(name, ...)						\
-	scoped_guard_(name, guard_line(scope_, __LINE__), ##__VA_ARGS__)
 
 /* Bitmaps and CPU masks; test_and_set_bit() and the like are in custom.h. */
 static inline unsigned long find_next_bit(const unsigned long *map, unsigned long size,
@@ -130,16 +107,10 @@ static struct cpumask cpu_possible, cpu_online_now;
 #define cpu_possible_mask	((const struct cpumask *)&cpu_possible)
 #define cpu_online_mask		((const struct cpumask *)&cpu_online_now)
 
-#define cpumask_bits(m)			((m)->bits)
-#define to_cpumask(map)			((struct cpumask *)(map))
-#define cpumask_size()			bitmap_size(nr_cpu_ids)
 #define cpumask_test_cpu(cpu, m)	test_bit(cpu, (m)->bits)
 #define cpumask_set_cpu(cpu, m)		set_bit(cpu, (m)->bits)
-#define cpumask_clear_cpu(cpu, m)	clear_bit(cpu, (m)->bits)
-#define cpumask_test_and_set_cpu(cpu, m) test_and_set_bit(cpu, (m)->bits)
 #define cpumask_clear(m)		bitmap_zero((m)->bits, nr_cpu_ids)
 #define cpumask_weight(m)		bitmap_weight((m)->bits, nr_cpu_ids)
-#define cpumask_empty(m)		bitmap_empty((m)->bits, nr_cpu_ids)
 #define cpumask_next(cpu, m)						\
 	((unsigned int)find_next_bit((m)->bits, nr_cpu_ids, (unsigned int)(cpu) + 1))
 #define cpumask_first(m)		cpumask_next(-1, m)
@@ -152,9 +123,7 @@ static struct cpumask cpu_possible, cpu_online_now;
 #define cpu_possible(cpu)		cpumask_test_cpu(cpu, cpu_possible_mask)
 #define cpu_online(cpu)			cpumask_test_cpu(cpu, cpu_online_mask)
 #define num_possible_cpus()		cpumask_weight(cpu_possible_mask)
-#define num_online_cpus()		cpumask_weight(cpu_online_mask)
 #define alloc_cpumask_var(m, gfp)	((*(m) = calloc(1, sizeof(**(m)))) != NULL)
-#define zalloc_cpumask_var		alloc_cpumask_var
 #define free_cpumask_var(m)		free(m)
 
 static inline unsigned int cpumask_first_and(const struct cpumask *a, const struct cpumask *b)

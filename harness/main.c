@@ -290,7 +290,6 @@ static void add(unsigned int i, long inc)
 	note("added", depth, i, inc);
 }
 
-/* As an add, in the test of an end that is known to need no reference. */
 static void add_on(unsigned int cpu, unsigned int i, long inc)
 {
 	shim_cpu = cpu;
@@ -479,8 +478,7 @@ static void random_hook(void)
 		here();
 		break;
 	case 6 ... 9:
-		if (!shim_irqs_off)
-			act(true);
+		act(true);
 		break;
 	case 10 ... 12:
 		if (nr_held() < nr_list)
@@ -550,7 +548,7 @@ static void test_random(unsigned int cpus)
 				add(below(n), some_inc());
 			}
 			shim_hook = NULL;
-			CHECK(!shim_preempt && !shim_irqs_off && !shim_locks, "unbalanced");
+			CHECK(!shim_preempt && !shim_locks, "unbalanced");
 			check_all();
 		}
 		group_destroy();
@@ -751,7 +749,7 @@ static void test_oscillation(unsigned int cpus)
 			for (way = 0; way < 6; way++) {
 				if (incs[s] < 1 || incs[s] > most)
 					continue;
-				/* From here on: 0, or all nodes one short; starting up, down. */
+				/* Nodes full or empty; to and fro, or fro and to; on one CPU or all. */
 				sign = way % 2 ? -1 : 1;
 				inc = way % 4 < 2 ? incs[s] : -incs[s];
 				group_init(1, size, false);
@@ -925,7 +923,7 @@ static void test_geometry(unsigned int cpus)
 
 /* --- threads */
 
-#define ADDERS	4
+#define ADDERS	4	/* at most */
 static struct { unsigned long done, begun; } __attribute__((aligned(64))) progress[ADDERS];
 static unsigned int running, adders;
 static _Thread_local unsigned int thread, in_hook;
