@@ -21,6 +21,7 @@ series:		## print the mail-ready patches: build/series
 kernel:		## build the base and the patched kernel: build/x86_64
 boot:		## a shell in the patched kernel, in QEMU
 kunit:		## run the KUnit tests of the series
+harness:	## run the library in userspace, with any number of CPUs, under sanitizers
 kselftest:	## run the kselftests of the series in QEMU
 demo:		## base and patched kernel side by side: what the series changes
 bench-quick:	## what the series costs, against its targets: base, floor and patched kernel
@@ -30,7 +31,7 @@ kernel boot kunit kselftest:
 	@rig/tree keep
 	@rig/$@
 
-deps fetch tree absorb series demo bench-quick check:
+deps fetch tree absorb series demo bench-quick harness check:
 	@rig/$@
 
 clean:		## remove what was built, keep the fetched source and build/tree
@@ -40,4 +41,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick check clean distclean
+.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick harness check clean distclean
