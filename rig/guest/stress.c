@@ -455,10 +455,10 @@ static int known_thread(void *unused)
 	while (__atomic_load_n(&known_cpu, __ATOMIC_SEQ_CST) < 32 &&
 	       (i = __atomic_fetch_add(&known_cpu, 1, __ATOMIC_SEQ_CST)) < 32) {
 		hop(i);
-		touch(known_memory + i * 4 * PAGE, 4 * PAGE);
+		touch(known_memory + i * 2 * PAGE, 2 * PAGE);
 		if (i % 4 == 3) {
-			madvise(known_memory + i * 4 * PAGE, 4 * PAGE, MADV_DONTNEED);
-			touch(known_memory + i * 4 * PAGE, 4 * PAGE);
+			madvise(known_memory + i * 2 * PAGE, 2 * PAGE, MADV_DONTNEED);
+			touch(known_memory + i * 2 * PAGE, 2 * PAGE);
 		}
 		__atomic_fetch_add(&known_done, 1, __ATOMIC_SEQ_CST);
 	}
@@ -467,34 +467,34 @@ static int known_thread(void *unused)
 
 static void known(int threads)
 {
-	const long pages = 32 * 4 * PAGE;
+	const long bytes = 32 * 2 * PAGE;
 	struct rss before, after = { 0 };
 	char *shmem;
 	bool same;
 
 	if (!read_status("self", &before))
 		return;
-	known_memory = map(pages, MAP_PRIVATE);
-	shmem = map(pages, MAP_SHARED);
+	known_memory = map(bytes, MAP_PRIVATE);
+	shmem = map(bytes, MAP_SHARED);
 	if (!known_memory || !shmem)
 		die("mmap of known mappings");
-	madvise(known_memory, pages, MADV_NOHUGEPAGE);
-	mlock2(known_memory, pages, MLOCK_ONFAULT);
-	mlock2(shmem, pages, MLOCK_ONFAULT);
+	madvise(known_memory, bytes, MADV_NOHUGEPAGE);
+	mlock2(known_memory, bytes, MLOCK_ONFAULT);
+	mlock2(shmem, bytes, MLOCK_ONFAULT);
 	known_done = 0;
 	__atomic_store_n(&known_cpu, 0, __ATOMIC_SEQ_CST);
 	for (int i = 0; i < threads; i++)
 		start_thread(i, known_thread, NULL);
 	known_thread(NULL);
-	touch(shmem, pages);
+	touch(shmem, bytes);
 	roam();
 	for (int i = 0; i < threads; i++)
 		join_thread(i);
 	while (__atomic_load_n(&known_done, __ATOMIC_SEQ_CST) < 32)
 		sched_yield();
 	read_status("self", &after);
-	same = after.anon - before.anon == pages / KIB &&
-	       after.shmem - before.shmem == pages / KIB &&
+	same = after.anon - before.anon == bytes / KIB &&
+	       after.shmem - before.shmem == bytes / KIB &&
 	       after.file == before.file;
 	if (!same) {
 		say("# known: anon %ld -> %ld, shmem %ld -> %ld, file %ld -> %ld\n",
@@ -505,8 +505,8 @@ static void known(int threads)
 	}
 	happened(CHECK_KNOWN);
 	check(0, "known");
-	munmap(known_memory, pages);
-	munmap(shmem, pages);
+	munmap(known_memory, bytes);
+	munmap(shmem, bytes);
 }
 
 /* One thread of several that map, use and unmap their own memory. */
@@ -524,14 +524,16 @@ static void renew(struct region *r, unsigned long *seed)
 
 	if (r->at && !munmap(r->at, r->bytes))
 		happened(UNMAP);
-	r->bytes = (1 + random_below(seed, 64)) * PAGE;
+	r->bytes = (1 + random_below(seed, 32)) * PAGE;
 	r->shared = false;
-	switch (random_below(seed, 6)) {
+	switch (random_below(seed, 12)) {
 	case 0:
+	case 1:
 		r->at = map(r->bytes, MAP_SHARED);
 		r->shared = true;
 		break;
-	case 1:
+	case 2:
+	case 3:
 		fd = open(DATA, O_RDWR | O_CLOEXEC);
 		r->at = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE, fd, 0);
@@ -539,8 +541,8 @@ static void renew(struct region *r, unsigned long *seed)
 			r->at = NULL;
 		close(fd);
 		break;
-	case 2:
-		/* Aligned, with room for a huge page that is all there is. */
+	case 4:
+		/* Room for one aligned huge page. */
 		r->bytes = 2 * HUGE;
 		r->at = map(r->bytes, MAP_PRIVATE);
 		if (r->at)
@@ -566,8 +568,9 @@ static void use(struct region *r, unsigned long *seed)
 	pages = r->bytes / PAGE;
 	first = random_below(seed, pages);
 	n = 1 + random_below(seed, pages - first);
-	if (n > 128)
-		n = 128;
+	/* Small pieces: more events in the time there is. */
+	if (n > 16)
+		n = 16;
 
 	switch (random_below(seed, 16)) {
 	case 0:
@@ -653,7 +656,7 @@ static void *mapper_thread(void *arg)
 	struct region regions[4] = { 0 };
 
 	seed |= 1;
-	for (int i = 0; i < 200 && !stopped(); i++) {
+	for (int i = 0; i < 80 && !stopped(); i++) {
 		if (!random_below(&seed, 16))
 			hop(random_below(&seed, CPUS));
 		use(&regions[random_below(&seed, 4)], &seed);
@@ -752,7 +755,7 @@ static char *orphan_memory;
 static int orphan_thread(void *unused)
 {
 	(void)unused;
-	touch(orphan_memory + 256 * PAGE, 128 * PAGE);
+	touch(orphan_memory + 256 * PAGE, 32 * PAGE);
 	return 0;
 }
 
@@ -767,12 +770,12 @@ static int orphan_child(void *unused)
 			madvise(orphan_memory, 128 * PAGE, MADV_DONTNEED);
 		i = (i + 8) % 128;
 		__atomic_store_n(&orphanage->ready, 1, __ATOMIC_SEQ_CST);
-		sched_yield();
+		sleep_ms(1);
 	}
-	touch(orphan_memory + 128 * PAGE, 128 * PAGE);
+	touch(orphan_memory + 128 * PAGE, 32 * PAGE);
 	check(0, "orphan, alone");
 	if (start_thread(1, orphan_thread, NULL)) {
-		touch(orphan_memory, 128 * PAGE);
+		touch(orphan_memory, 32 * PAGE);
 		join_thread(1);
 		check(0, "orphan, threads");
 	}
@@ -815,7 +818,7 @@ static void orphan(bool threaded)
 
 static void forker(void)
 {
-	char *p = map(256 * PAGE, MAP_PRIVATE);
+	char *p = map(64 * PAGE, MAP_PRIVATE);
 	pid_t pid;
 
 	join_group(CGROUP "load/cgroup.procs");
@@ -823,12 +826,12 @@ static void forker(void)
 	if (!p)
 		die("mmap");
 	for (int i = 0; i < 16 && !stopped(); i++) {
-		touch(p, 256 * PAGE);
+		touch(p, 64 * PAGE);
 		if (i % 4 == 0)
-			madvise(p, 128 * PAGE, MADV_PAGEOUT);
+			madvise(p, 32 * PAGE, MADV_PAGEOUT);
 		pid = fork_counted(FORK);
 		if (!pid) {
-			touch(p + 64 * PAGE, 128 * PAGE);
+			touch(p + 16 * PAGE, 32 * PAGE);
 			check(0, "forked");
 			if (i % 3 == 0)
 				exec_self();
@@ -847,7 +850,7 @@ static char *target_memory;
 static int target_thread(void *unused)
 {
 	(void)unused;
-	touch(target_memory + 384 * PAGE, 128 * PAGE);
+	touch(target_memory + 384 * PAGE, 32 * PAGE);
 	while (true)
 		pause();
 	return 0;
@@ -858,6 +861,9 @@ static void target(int commands, int answers)
 	char byte;
 
 	settle();
+	/* Not what others change. */
+	munlock(target_memory, 512 * PAGE);
+	madvise(target_memory, 512 * PAGE, MADV_DONTNEED);
 	while (read(commands, &byte, 1) == 1) {
 		if (byte == 'e')
 			break;
@@ -920,7 +926,7 @@ static void remote(void)
 		pidfd = syscall(SYS_pidfd_open, pid, 0);
 		if (write(commands[1], "a", 1) != 1 || read(answers[0], &byte, 1) != 1)
 			goto killed;
-		write_other(pid, 0, 128);
+		write_other(pid, 0, 64);
 		check(pid, "written to, alone");
 		some = (struct iovec){ target_memory, 64 * PAGE };
 		if (syscall(SYS_process_madvise, pidfd, &some, 1, MADV_PAGEOUT, 0) > 0)
@@ -930,7 +936,7 @@ static void remote(void)
 		/* While its threads come to life, and the counters are activated. */
 		if (write(commands[1], "t", 1) != 1)
 			goto killed;
-		if (write_other(pid, random_below(&seed, 4) * 16, 192))
+		if (write_other(pid, random_below(&seed, 4) * 16, 64))
 			happened(WRITEV_CLONE);
 		if (read(answers[0], &byte, 1) != 1)
 			goto killed;
@@ -977,12 +983,13 @@ static int faulty_thread(void *arg)
 
 static void faulty_process(void)
 {
-	char *p = map(64 * PAGE, MAP_PRIVATE);
 	pid_t pid;
+	char *p;
 
+	settle();
+	p = map(64 * PAGE, MAP_PRIVATE);
 	if (!p)
 		_exit(2);
-	settle();
 	/* Not on a CPU of its own: forks, threads and faults as they come. */
 	for (int i = 0; i < 8; i++) {
 		put("/proc/thread-self/make-it-fail", "1");
@@ -1256,6 +1263,8 @@ static void set_up(void)
 	if (system("dd if=/dev/urandom of=" DATA " bs=4096 count=64 2>/dev/null"))
 		die(DATA);
 	put("/proc/sys/vm/oom_dump_tasks", "0");
+	/* Warnings, but no tables of figures whenever memory is short. */
+	put("/proc/sys/kernel/printk", "5");
 	try_put("/proc/sys/kernel/hung_task_timeout_secs", "90");
 	put(THP "enabled", "madvise");
 	put(THP "khugepaged/scan_sleep_millisecs", "0");
@@ -1265,7 +1274,7 @@ static void set_up(void)
 	put(KSM "run", "1");
 	if (mkdir(CGROUP "load", 0755) || mkdir(CGROUP "tight", 0755))
 		die("cgroups");
-	put_number(CGROUP "load/memory.max", 32 * MIB);
+	put_number(CGROUP "load/memory.max", 6 * MIB);
 	put(TIGHT "memory.swap.max", "0");
 
 	/* kmemleak's own objects are better not made to fail: it gives up. */
