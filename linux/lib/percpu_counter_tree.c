@@ -13,53 +13,80 @@
  *	level 0  CPU CPU CPU ...
  *
  * Each CPU keeps the running total of what it has added; nothing ever takes
- * from it. An add changes the total with one this_cpu_add_return() and compares
- * the total before and after, each rounded to the nearest multiple of the
- * batch. The difference, mostly 0, is the carry of this add. It goes to the
- * leaf that serves the CPU. A node collects carries and, when what it holds
- * reaches its threshold (4 batches in a leaf, 4 times as much with each level),
- * hands all of it to its parent in the same compare-and-exchange that empties
- * it. What leaves the topmost nodes is added to the root, and the root is the
- * approximate sum.
+ * from it. It also has a window, one batch wide, around what it has carried. An
+ * add changes the total with one this_cpu_add_return(). If that leaves the
+ * window, the window follows by whole batches and the add carries by how much:
+ * to the leaf that serves the CPU. A node collects carries and, when what it
+ * holds reaches its threshold (4 batches in a leaf, 4 times as much with each
+ * level), hands all of it to its parent in the same compare-and-exchange that
+ * empties it. What leaves the topmost nodes is added to the root.
+ *
+ * The word of a CPU is 32 bits wide:
+ *
+ *	| total + offset, 27 bits | offset / unit, 4 bits | live |
+ *
+ * The windows begin where total + offset is a multiple of the batch, so the
+ * offset moves them, in units of 1/16 batch or 1. Adds change the upper field
+ * only. A word that is not live is not used yet: what an add does to it is
+ * void. The add makes it live, and tries again.
+ *
+ * Adds of more than 16 batches, and all adds before activation, go to another
+ * word, @exact, instead.
  *
  * INVARIANT
  *
- * Call what a CPU or a node holds back its residue: for a CPU, total minus
- * rounded total; for a node, its count. Each carry is the change of a rounded
- * total, and each node passes on just what it loses. So when no carry is on its
- * way, for any history and any path that carries took,
+ * Call what a CPU or a node holds back its residue: for a CPU, where its total
+ * is in its window, from the middle; for a node, its count. Each carry is the
+ * change of a total less the change of its residue, and each node passes on
+ * just what it loses. So when no carry is on its way, for any history and any
+ * path that carries took,
  *
- *	sum of all totals = root + sum of all residues		(modulo 2^N)
+ *	sum of all totals = count + sum of all residues
  *
- * The left side is the precise sum. It reads totals only: a carry on its way
- * does not change it, an add is visible to it once its one per-CPU operation is
- * done, and an offline CPU still counts. Nodes exist to make the root good.
+ * The precise sum is @exact + sum of all totals. A carry on its way does not
+ * change it, an add is visible to it once its one per-CPU operation is done,
+ * and an offline CPU still counts. The nodes exist to make the root good: the
+ * approximate sum is @exact + count.
+ *
+ * Totals are kept modulo 2^27. All residues together are at most 2^25, see
+ * max_batch(), so count tells which of the sums is meant: the one nearest to
+ * it. Carries on their way are missing in count, and may be as much again: with
+ * a batch of 8 on 512 CPUs, what 100,000 adds of the largest kind have in hand.
  *
  * ERROR BOUND
  *
  * With batch B, the residue of a CPU is in [-B/2, B/2 - 1]. All carries are
- * multiples of B, and a node of level l keeps its count strictly between the
- * thresholds -B * 4^l and B * 4^l, also for a moment: it is changed by nothing
- * but that compare-and-exchange. So with C CPUs and n(l) nodes of level l,
+ * multiples of the unit U by which windows move, and a node of level l keeps
+ * its count strictly between the thresholds -B * 4^l and B * 4^l, also for a
+ * moment: it is changed by nothing but that compare-and-exchange. So with C
+ * CPUs and n(l) nodes of level l that were ever used by the group,
  *
- *	under = C * (B/2 - 1) + B * sum of n(l) * (4^l - 1)
- *	over  = C * B/2       + B * sum of n(l) * (4^l - 1)
+ *	under = C * (B/2 - 1) + sum of n(l) * (B * 4^l - U)
+ *	over  = C * B/2       + sum of n(l) * (B * 4^l - U)
  *
  * and precise - under <= approximate <= precise + over. Residues of different
- * CPUs and nodes can be chosen freely: an add of B * (4^l - 1) passes the empty
- * nodes below level l and stays there, so fill the topmost nodes first and the
- * CPUs last. So both ends are reached where all CPUs and nodes are in use. At
- * 512 CPUs (32 leaves, 4 nodes) and B = 8 they are 2784 and 3296.
- *
- * Rounding to nearest halves the error that rounding down has and keeps the
- * carry boundary away from 0, where counters live. A node which has passed on
- * its count needs another threshold's worth of net change before it does so
- * again: where there are nodes, a count that swings by less than that does not
- * reach the root, however it is aligned. Neither costs any state.
+ * CPUs and nodes can be chosen freely, from the top down: so both ends can be
+ * reached. On 512 CPUs (32 leaves, 4 nodes) with B = 8 they are 3036 and 3548
+ * if all are used. Both are kept as sums and grow when a CPU adds to the group
+ * for the first time, or a carry reaches a node for the first time.
  *
  * While carries are on their way, the root lacks them, and the difference to
  * the precise sum may be larger by what they hold: the adds in progress, and
  * for each what it took along from the nodes it has emptied.
+ *
+ * OSCILLATION
+ *
+ * A carry moves the window of its CPU, so that the total is in the middle or,
+ * after a large add, just so far from it that the reverse of the add is inside.
+ * Half a batch of net change is needed before the next carry, and a sum that
+ * goes back and forth by less than a batch carries once at most. Likewise a
+ * node which has passed on its count is empty, and needs another threshold's
+ * worth of net change. So the root is written once per threshold of its
+ * children at most, however a sum swings and whatever the alignment.
+ *
+ * The window can only be moved on the CPU whose total has left it. If the task
+ * has been moved to another CPU since, or something else was added, it is left
+ * where the add has put it. This costs another carry, and nothing else.
  *
  * PLACEMENT
  *
@@ -73,27 +100,36 @@
  *
  * The invariant and the bound do not care which way a carry goes, so the map is
  * rewritten while counters are in use: a carry that meets half of the old map
- * and half of the new still goes to some node of each level in turn. The bound
- * counts all nodes of the machine, so a residue left in a node that nobody uses
- * any more is covered. This is also why CPU hotplug needs nothing.
+ * and half of the new still goes to some node of each level in turn. A node
+ * stays in the range once it was used, so a residue left in a node that nobody
+ * uses any more is covered. This is also why CPU hotplug needs nothing.
  *
  * LIFETIME
  *
  * A counter starts without per-CPU memory: all adds go to the word @exact. It
  * stays so with one possible CPU, and until percpu_counter_tree_activate_many()
- * gives the group its per-CPU memory; failure to do that is harmless. Every add
- * goes either to @exact or to a total, and every sum includes both, so nothing
- * has to be moved on activation, and an add that straddles it is simply one of
- * the last in @exact.
+ * gives the group its per-CPU memory; failure to do that is harmless. Who adds
+ * does not matter, in any phase: @exact is an atomic, and a live word is changed
+ * by its own CPU only, in single instructions as far as that CPU is concerned.
+ * Each add goes either to @exact or to one total, and each sum includes both.
+ * So nothing has to be moved on activation, and an add by whoever that
+ * straddles it is simply one of the last in @exact.
+ *
+ * A CPU joins with its first add: first it sets its bit in the mask of CPUs that
+ * sums visit, then it makes its word live, with preemption disabled so that
+ * both are the same CPU's. An add that finds its word live is visible to sums,
+ * because that CPU's bit was set before; one that does not is void. Whichever
+ * it was is decided by its this_cpu_add_return() alone.
  *
  * ORDERING
  *
- * A counter orders nothing but itself: all operations on totals, nodes, root
- * and @exact are relaxed. The one thing to be ordered is activation: totals and
- * nodes are zeroed before @level0 is published by smp_store_release(). Adders
- * and sums reach the totals through an address dependency on @level0. The nodes
- * are not reached through @level0, so percpu_counter_tree_carry() has a
- * smp_rmb() between both.
+ * A counter orders nothing but itself: all operations on words, nodes, root and
+ * @exact are relaxed. Two things are ordered. Words and items are zeroed before
+ * @level0 is published by smp_store_release(): adders and sums reach words
+ * through an address dependency on @level0, and use_of() has a smp_rmb() before
+ * anything in the items is read. And the bit of a CPU is set before its word
+ * goes live, by the same CPU, by a fully ordered test_and_set_bit(): whoever
+ * knows that an add to that word is complete sees the bit.
  *
  * The map is read without a lock: each entry is one u16 that always names a
  * node of the next level or the root.
@@ -102,6 +138,7 @@
 #define pr_fmt(fmt) "percpu_counter_tree: " fmt
 
 #include <kunit/visibility.h>
+#include <linux/bitops.h>
 #include <linux/cleanup.h>
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
@@ -112,6 +149,7 @@
 #include <linux/memblock.h>
 #include <linux/mutex.h>
 #include <linux/percpu_counter_tree.h>
+#include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/sched/isolation.h>
 #include <linux/sched/topology.h>
@@ -125,9 +163,14 @@
 /* Each level multiplies the threshold by 1 << THRESHOLD_SHIFT. */
 #define THRESHOLD_SHIFT	2
 
-/* Words from a counter in one node to the same counter in the next node. */
-#define NODE_STRIDE							\
-	(sizeof(struct percpu_counter_tree_level_item) / sizeof(atomic_long_t))
+#define SHIFT	PERCPU_COUNTER_TREE_SHIFT
+#define LIVE	PERCPU_COUNTER_TREE_LIVE
+
+/* A window is moved in units of a batch / 2^OFFSET_BITS, or 1. */
+#define OFFSET_BITS	(SHIFT - 1)
+
+/* How far all residues together may go, in powers of two. */
+#define RESIDUE_BITS	25
 
 /* In the map: carry to the root. */
 #define TO_ROOT	U16_MAX
@@ -138,11 +181,22 @@ static unsigned int nr_all_nodes __ro_after_init;
 static unsigned int nr_levels __ro_after_init;
 
 /*
- * The range above is half_batches half batches, and one unit for each CPU less
- * below. Both are 0 until the subsystem is ready.
+ * The range of a group that uses all CPUs and nodes is no wider than this many
+ * half batches. 0 until the subsystem is ready.
  */
 static unsigned long half_batches __ro_after_init;
 static unsigned int nr_cpus __ro_after_init;
+
+/*
+ * The first items of a group: its range, which CPUs have added to it, and which
+ * nodes have got a carry.
+ */
+struct use {
+	atomic_long_t under;
+	atomic_long_t over;
+	unsigned long cpus[];
+};
+static unsigned int use_items __ro_after_init;
 
 /* The map: leaf of a CPU, and parent of a node. Written under map_mutex. */
 static DEFINE_PER_CPU_READ_MOSTLY(u16, cpu_leaf) = TO_ROOT;
@@ -462,16 +516,23 @@ int __init percpu_counter_tree_subsystem_init(void)
 		     PERCPU_COUNTER_TREE_FANOUT);
 	BUILD_BUG_ON(PERCPU_COUNTER_TREE_STATIC_NODES >= TO_ROOT);
 	BUILD_BUG_ON(CONFIG_NR_CPUS > U16_MAX);
+	/* Residues, and carries on their way, are a quarter of a total each. */
+	BUILD_BUG_ON(RESIDUE_BITS + 2 + SHIFT > 32);
 
 	nr_levels = percpu_counter_tree_geometry(nr_cpu_ids, nr_nodes);
 	nr_cpus = num_possible_cpus();
 	half_batches = nr_cpus;
 	for (level = 0; level < nr_levels; level++) {
-		half_batches += 2 * nr_nodes[level] *
-			((1UL << (THRESHOLD_SHIFT * (level + 1))) - 1);
+		half_batches += 2UL * nr_nodes[level] <<
+				(THRESHOLD_SHIFT * (level + 1));
 		nr_all_nodes += nr_nodes[level];
 	}
-	WARN_ON(nr_all_nodes > PERCPU_COUNTER_TREE_STATIC_NODES);
+	/* A single CPU counts exactly, and uses no items. */
+	if (nr_cpus > 1)
+		use_items = PERCPU_COUNTER_TREE_USE_ITEMS(nr_cpu_ids,
+							  nr_all_nodes);
+	WARN_ON(percpu_counter_tree_items_size() >
+		PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE);
 
 	pr_info("%u CPUs, %u nodes in %u levels, sums within %lu batches\n",
 		nr_cpus, nr_all_nodes, nr_levels, bound_in_batches());
@@ -501,19 +562,27 @@ int __init percpu_counter_tree_subsystem_init(void)
 }
 
 /**
- * percpu_counter_tree_items_size_many() - Size of the nodes of a group
+ * percpu_counter_tree_items_size_many() - Size of the items of a group
  * @n: Counters in the group.
  *
  * Context: Any, after percpu_counter_tree_subsystem_init().
  * Return: Bytes of items which percpu_counter_tree_init_many() needs on this
- *	   machine; fixed after boot. 0 where the tree has no nodes.
+ *	   machine; fixed after boot. 0 with one possible CPU.
  */
 size_t percpu_counter_tree_items_size_many(unsigned int n)
 {
-	return nr_all_nodes * sizeof(struct percpu_counter_tree_level_item) *
+	return (use_items + nr_all_nodes) *
+	       sizeof(struct percpu_counter_tree_level_item) *
 	       DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS);
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_items_size_many);
+
+/* With larger batches, all residues or one add would be too much for a total. */
+static unsigned long max_batch(void)
+{
+	return min(rounddown_pow_of_two(2 * BIT(RESIDUE_BITS) / half_batches),
+		   BIT(RESIDUE_BITS) / 32);
+}
 
 /**
  * percpu_counter_tree_init_many_lazy() - Initialise a group without allocation
@@ -522,15 +591,15 @@ EXPORT_SYMBOL_GPL(percpu_counter_tree_items_size_many);
  *	   group lives, aligned like their type. Not touched before activation,
  *	   need not be zeroed.
  * @n: Number of counters.
- * @batch_size: Carry unit in the caller's unit: a power of two, at least 2.
+ * @batch_size: Carry unit in the caller's unit: a power of two, at least 2. Is
+ *		taken for less where the range would be more than 2^25.
  *
  * The counters can be used at once. Until percpu_counter_tree_activate_many()
  * succeeds, each is one atomic word and its approximate sum is exact.
  *
  * Context: Any. Nobody else uses the counters yet.
- * Return: 0, or -EINVAL, with a warning, if @batch_size is not a power of two,
- *	   is less than 2, or so large that the range of the counter would not
- *	   fit into a long, or if the subsystem is not initialised yet. The
+ * Return: 0, or -EINVAL, with a warning, if @batch_size is not a power of two or
+ *	   is less than 2, or if the subsystem is not initialised yet. The
  *	   counters can be used even so, but not activated.
  */
 int
@@ -539,18 +608,18 @@ percpu_counter_tree_init_many_lazy(struct percpu_counter_tree *c,
 				   unsigned int n, unsigned long batch_size)
 {
 	bool bad = !half_batches || batch_size < 2 ||
-		   !is_power_of_2(batch_size) ||
-		   batch_size > LONG_MAX / half_batches;
+		   !is_power_of_2(batch_size);
+	u32 batch = bad ? 0 : min(batch_size, max_batch()) << SHIFT;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
 		c[i].level0 = NULL;
-		c[i].batch = bad ? 0 : batch_size;
+		c[i].batch = batch;
+		c[i].index = i % PERCPU_COUNTER_TREE_NODE_COUNTERS;
 		atomic_long_set(&c[i].count, 0);
 		atomic_long_set(&c[i].exact, 0);
-		c[i].nodes = &items[i / PERCPU_COUNTER_TREE_NODE_COUNTERS *
-				    nr_all_nodes]
-			.count[i % PERCPU_COUNTER_TREE_NODE_COUNTERS];
+		c[i].items = items + i / PERCPU_COUNTER_TREE_NODE_COUNTERS *
+				     (use_items + nr_all_nodes);
 	}
 	return WARN_ON_ONCE(bad) ? -EINVAL : 0;
 }
@@ -562,8 +631,8 @@ EXPORT_SYMBOL_GPL(percpu_counter_tree_init_many_lazy);
  * @n: Number of counters.
  * @gfp: How to allocate the per-CPU memory.
  *
- * The counters may be in use. Does nothing if the group is active already, or
- * if there is only one possible CPU.
+ * The counters may be in use, by anybody. Does nothing if the group is active
+ * already, or if there is only one possible CPU.
  *
  * Context: Task; as @gfp allows.
  * Return: 0; -ENOMEM: the group works on as it was; or -EINVAL, with a warning,
@@ -573,7 +642,7 @@ int percpu_counter_tree_activate_many(struct percpu_counter_tree *c,
 				      unsigned int n, gfp_t gfp)
 {
 	size_t size = n * sizeof(*c->level0);
-	unsigned long __percpu *level0;
+	u32 __percpu *level0;
 	unsigned int i;
 
 	if (!n || READ_ONCE(c->level0) || nr_cpus == 1)
@@ -588,13 +657,13 @@ int percpu_counter_tree_activate_many(struct percpu_counter_tree *c,
 
 	spin_lock(&activate_lock);
 	if (!c->level0) {
-		memset(c->nodes, 0, percpu_counter_tree_items_size_many(n));
+		memset(c->items, 0, percpu_counter_tree_items_size_many(n));
 		/* The first one first: it tells sums if the group is active. */
 		for (i = 0; i < n; i++) {
 			/*
 			 * Pairs with the address dependencies on @level0 in
-			 * percpu_counter_tree_add() and ..._precise_sum_many(),
-			 * and with smp_rmb() in percpu_counter_tree_carry().
+			 * percpu_counter_tree_add() and sum_some(), and with
+			 * smp_rmb() in use_of().
 			 */
 			smp_store_release(&c[i].level0, level0 + i);
 		}
@@ -614,7 +683,8 @@ EXPORT_SYMBOL_GPL(percpu_counter_tree_activate_many);
  * @items: percpu_counter_tree_items_size_many(@n) bytes for as long as the
  *	   group lives, aligned like their type; need not be zeroed.
  * @n: Number of counters.
- * @batch_size: Carry unit in the caller's unit: a power of two, at least 2.
+ * @batch_size: Carry unit in the caller's unit; see
+ *		percpu_counter_tree_init_many_lazy().
  * @gfp: How to allocate the per-CPU memory.
  *
  * Context: Task; as @gfp allows. Nobody else uses the counters yet.
@@ -654,33 +724,138 @@ void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
 
+/* Who uses the group of @c, whose @level0 has been seen. */
+static struct use *use_of(const struct percpu_counter_tree *c)
+{
+	/* Pairs with smp_store_release() in ..._activate_many(). */
+	smp_rmb();
+	return (struct use *)c->items;
+}
+
+/* Units by which windows are moved, as a power of two. */
+static unsigned int unit_shift(u32 batch)
+{
+	return max(ilog2(batch) - SHIFT, OFFSET_BITS) - OFFSET_BITS;
+}
+
+static u32 offset_field(u32 word)
+{
+	return (word & (BIT(SHIFT) - 1)) >> 1;
+}
+
+/* Total of a CPU modulo 2^27, shifted. */
+static u32 total_of(u32 word, u32 batch)
+{
+	if (!(word & LIVE))
+		return 0;
+	return (word & -BIT(SHIFT)) -
+	       (offset_field(word) << (unit_shift(batch) + SHIFT));
+}
+
+static long residue_of(u32 word, u32 batch)
+{
+	return (long)((word & (batch - 1)) >> SHIFT) -
+	       (long)(batch >> (SHIFT + 1));
+}
+
+/* @word with its window so moved that its residue is @units more. */
+static u32 move_window(u32 word, u32 batch, u32 units)
+{
+	unsigned int shift = unit_shift(batch);
+	u32 old = offset_field(word);
+	u32 new = (old + units) & ((batch >> (SHIFT + shift)) - 1);
+
+	return word + ((new - old) << (shift + SHIFT)) + ((new - old) << 1);
+}
+
+/* Total 0, residue 0. */
+static u32 first_word(u32 batch)
+{
+	return move_window(LIVE, batch, batch >> (SHIFT + unit_shift(batch) + 1));
+}
+
+/*
+ * After an add of @inc has left the window: move it so that the total is in the
+ * middle, or so far from it that the reverse of the add stays inside.
+ */
+static u32 recentre(u32 word, u32 batch, long inc)
+{
+	unsigned int shift = unit_shift(batch);
+	long half = batch >> (SHIFT + 1), unit = 1L << shift, want;
+
+	if (inc > 0)
+		want = clamp(inc - half, 0L, half - unit) + unit - 1;
+	else
+		want = clamp(inc + half - 1, unit - half - 1, 0L);
+	return move_window(word, batch,
+			   (want - residue_of(word, batch)) >> shift);
+}
+
+/* Sum up to eight counters that share a node. */
+static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
+		     unsigned int n, long *sums)
+{
+	u32 totals[PERCPU_COUNTER_TREE_NODE_COUNTERS];
+	const struct use *use = use_of(c);
+	u32 batch = c->batch, *word;
+	unsigned long cpu;
+	unsigned int i;
+	bool moved;
+
+	/* Adds in progress may be missed: no ordering needed. */
+	do {
+		for (i = 0; i < n; i++) {
+			sums[i] = atomic_long_read(&c[i].count);
+			totals[i] = 0;
+		}
+		for_each_set_bit(cpu, use->cpus, nr_cpu_ids) {
+			word = per_cpu_ptr(level0, cpu);
+			for (i = 0; i < n; i++)
+				totals[i] += total_of(READ_ONCE(word[i]),
+						      batch);
+		}
+		/*
+		 * It takes seconds to change a sum so much that 27 bits would
+		 * not do. The reader may have been preempted for so long.
+		 */
+		moved = false;
+		for (i = 0; i < n; i++)
+			moved |= abs(atomic_long_read(&c[i].count) - sums[i]) >
+				 (long)BIT(RESIDUE_BITS - 1);
+	} while (unlikely(moved));
+
+	for (i = 0; i < n; i++) {
+		totals[i] -= (u32)sums[i] << SHIFT;
+		sums[i] += (s32)totals[i] >> SHIFT;
+		sums[i] += atomic_long_read(&c[i].exact);
+	}
+}
+
 /**
  * percpu_counter_tree_precise_sum_many() - Sum a group in one walk
  * @c: First of some counters that follow each other in a group.
- * @n: Number of counters.
+ * @n: Number of counters; one walk serves those that share a node.
  * @sums: Set to the precise sum of each, in the caller's unit; see
  *	  percpu_counter_tree_precise_sum().
  *
- * Context: Any. Visits all possible CPUs.
+ * Context: Any. Visits the CPUs that have added to the group.
  */
 void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 					  unsigned int n, long *sums)
 {
-	/* Pairs with smp_store_release() in ..._activate_many(). */
-	unsigned long __percpu *level0 = READ_ONCE(c->level0);
-	unsigned long *total;
-	unsigned int cpu, i;
+	u32 __percpu *level0;
+	unsigned int i, some;
 
-	for (i = 0; i < n; i++)
-		sums[i] = atomic_long_read(&c[i].exact);
-	if (!level0)
-		return;
-
-	for_each_possible_cpu(cpu) {
-		total = per_cpu_ptr(level0, cpu);
-		/* Adds in progress may be missed: no ordering needed. */
-		for (i = 0; i < n; i++)
-			sums[i] += READ_ONCE(total[i]);
+	for (; n; n -= some, c += some, sums += some) {
+		some = min(n, PERCPU_COUNTER_TREE_NODE_COUNTERS - c->index);
+		/* Pairs with smp_store_release() in ..._activate_many(). */
+		level0 = READ_ONCE(c->level0);
+		if (level0) {
+			sum_some(c, level0, some, sums);
+			continue;
+		}
+		for (i = 0; i < some; i++)
+			sums[i] = atomic_long_read(&c[i].exact);
 	}
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_precise_sum_many);
@@ -694,8 +869,9 @@ EXPORT_SYMBOL_GPL(percpu_counter_tree_precise_sum_many);
  *	  one.
  *
  * Adds to both, so that ranges of several counters can be summed. Holds while
- * no add is in progress, for a sum that was read before: the counter may be
- * activated meanwhile.
+ * no add is in progress, for a sum that was read before: a range gets wider
+ * when another CPU begins to use the group. It is the same for all counters of
+ * a group of up to eight.
  *
  * Context: Any. O(1).
  */
@@ -704,7 +880,7 @@ percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
 					       unsigned long *under,
 					       unsigned long *over)
 {
-	unsigned long range = c->batch / 2 * half_batches;
+	struct use *use;
 
 	/*
 	 * No ordering: holds while no add is in progress, so @level0 is visible
@@ -712,10 +888,38 @@ percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
 	 */
 	if (!READ_ONCE(c->level0))
 		return;
-	*under += range - nr_cpus;
-	*over += range;
+	use = use_of(c);
+	*under += atomic_long_read(&use->under);
+	*over += atomic_long_read(&use->over);
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_approximate_accuracy_range);
+
+/* Mark a CPU or a node as used, if it is not, and make the range fit. */
+static void mark(struct use *use, unsigned long *mask, unsigned int nr,
+		 long under, long over)
+{
+	if (test_bit(nr, mask) || test_and_set_bit(nr, mask))
+		return;
+	atomic_long_add(under, &use->under);
+	atomic_long_add(over, &use->over);
+}
+
+/* The first add of this CPU to this counter. */
+static noinline void make_live(struct percpu_counter_tree *c)
+{
+	long half = c->batch >> (SHIFT + 1);
+	struct use *use = use_of(c);
+	u32 old;
+
+	guard(preempt)();
+	mark(use, use->cpus, smp_processor_id(), half - 1, half);
+	old = this_cpu_read(*c->level0);
+	do {
+		/* An interrupt was faster. */
+		if (old & LIVE)
+			break;
+	} while (!this_cpu_try_cmpxchg(*c->level0, &old, first_word(c->batch)));
+}
 
 /*
  * Add a carry to a node, and empty the node if that makes it reach its
@@ -740,10 +944,33 @@ static unsigned long node_add(atomic_long_t *node, unsigned long carry,
 	return up;
 }
 
+static void climb(struct percpu_counter_tree *c, unsigned long carry)
+{
+	struct percpu_counter_tree_level_item *nodes = c->items + use_items;
+	unsigned long *used = use_of(c)->cpus + BITS_TO_LONGS(nr_cpu_ids);
+	long threshold = c->batch >> SHIFT, most;
+	long unit = 1L << unit_shift(c->batch);
+	u16 node;
+
+	/* Any CPU's leaf will do, and any version of the map. */
+	for (node = READ_ONCE(*raw_cpu_ptr(&cpu_leaf)); node != TO_ROOT;
+	     node = READ_ONCE(parent[node])) {
+		threshold <<= THRESHOLD_SHIFT;
+		most = threshold - unit;
+		mark(use_of(c), used, node, most, most);
+		carry = node_add(&nodes[node].count[c->index], carry,
+				 threshold);
+		if (!carry)
+			return;
+	}
+	/* No ordering: a sum promises none between adds. */
+	atomic_long_add(carry, &c->count);
+}
+
 /**
  * percpu_counter_tree_carry() - Take a carry up the tree
  * @c: The counter.
- * @new: Total of the CPU after the add, plus half a batch.
+ * @new: Word of the CPU after the add.
  * @inc: What was added.
  *
  * The slow path of percpu_counter_tree_add(), not to be called by others. The
@@ -751,29 +978,24 @@ static unsigned long node_add(atomic_long_t *node, unsigned long carry,
  *
  * Context: Any but NMI.
  */
-void percpu_counter_tree_carry(struct percpu_counter_tree *c, unsigned long new,
-			       unsigned long inc)
+void percpu_counter_tree_carry(struct percpu_counter_tree *c, u32 new, long inc)
 {
-	unsigned long carry = (new & -c->batch) - ((new - inc) & -c->batch);
-	long threshold = c->batch;
-	u16 node;
+	u32 batch = c->batch, old = new - ((u32)inc << SHIFT), next;
+	long carry;
 
-	/*
-	 * @level0 was read before the nodes are: pairs with smp_store_release()
-	 * in percpu_counter_tree_activate_many().
-	 */
-	smp_rmb();
-
-	/* Any CPU's leaf will do, and any version of the map. */
-	for (node = READ_ONCE(*raw_cpu_ptr(&cpu_leaf)); node != TO_ROOT;
-	     node = READ_ONCE(parent[node])) {
-		threshold <<= THRESHOLD_SHIFT;
-		carry = node_add(c->nodes + node * NODE_STRIDE, carry,
-				 threshold);
-		if (!carry)
-			return;
+	if (!(new & LIVE)) {
+		/* This add was void. */
+		make_live(c);
+		percpu_counter_tree_add(c, inc);
+		return;
 	}
-	/* No ordering: a sum promises none between adds. */
-	atomic_long_add(carry, &c->count);
+
+	carry = inc + residue_of(old, batch);
+	next = recentre(new, batch, inc);
+	if (this_cpu_cmpxchg(*c->level0, new, next) != new)
+		next = new;
+	carry -= residue_of(next, batch);
+	if (carry)
+		climb(c, carry);
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_carry);

@@ -10,12 +10,17 @@
  * cheap answer may be. Use an atomic_long_t where updates are rare, and struct
  * percpu_counter where nobody reads without summing.
  *
+ * What a counter costs follows its use. The range and the walk of a precise sum
+ * grow with the CPUs that have added to it, not with those of the machine. A
+ * lazy counter is one exact word until it is activated, when somebody else is
+ * about to use it at the same time.
+ *
  * Counters come in groups which are updated by the same CPUs and share the
  * cache lines of the tree: a group of eight costs no more nodes than one
  * counter. Per group: the caller's struct percpu_counter_tree for each counter,
- * percpu_counter_tree_items_size_many() bytes of nodes provided by the caller
- * (none up to 16 CPUs, 2304 bytes at 512 CPUs and 64-byte cache lines), and
- * one long per counter and possible CPU.
+ * percpu_counter_tree_items_size_many() bytes of items provided by the caller
+ * (64 bytes up to 16 CPUs, 2432 bytes at 512 CPUs and 64-byte cache lines), and
+ * once it is active four bytes per counter and possible CPU.
  *
  *	items = kmalloc(percpu_counter_tree_items_size(), GFP_KERNEL);
  *	if (!items)
@@ -37,6 +42,7 @@
 #define _LINUX_PERCPU_COUNTER_TREE_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/bug.h>
 #include <linux/cache.h>
 #include <linux/compiler.h>
@@ -95,17 +101,31 @@
 /* Counters of a group that share the cache line of a node. */
 #define PERCPU_COUNTER_TREE_NODE_COUNTERS	8
 
+/*
+ * The word of a CPU: its total, shifted, above where its window begins and
+ * whether the word is in use.
+ */
+#define PERCPU_COUNTER_TREE_SHIFT	5
+#define PERCPU_COUNTER_TREE_LIVE	BIT(0)
+
 /**
  * struct percpu_counter_tree_level_item - A node of the tree
  * @count: Residue of up to eight counters of a group.
  *
- * Callers provide the memory of the nodes and do not look inside.
+ * The first ones say who uses the group. Callers provide the memory and do not
+ * look inside.
  */
 struct percpu_counter_tree_level_item {
 	atomic_long_t count[PERCPU_COUNTER_TREE_NODE_COUNTERS];
 } ____cacheline_aligned_in_smp;
 
 #ifdef CONFIG_SMP
+
+/* Items that say who uses the group: two words, a bit for each CPU and node. */
+#define PERCPU_COUNTER_TREE_USE_ITEMS(cpus, nodes)			\
+	DIV_ROUND_UP((2 + BITS_TO_LONGS(cpus) + BITS_TO_LONGS(nodes)) *	\
+		     sizeof(long),					\
+		     sizeof(struct percpu_counter_tree_level_item))
 
 /**
  * define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY - Bytes of items, at most
@@ -114,27 +134,31 @@ struct percpu_counter_tree_level_item {
  * A constant expression, never less than percpu_counter_tree_items_size_many().
  */
 #define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(n)			\
-	(PERCPU_COUNTER_TREE_STATIC_NODES *				\
+	((PERCPU_COUNTER_TREE_USE_ITEMS(PERCPU_COUNTER_TREE_CPUS,	\
+					PERCPU_COUNTER_TREE_STATIC_NODES) + \
+	  PERCPU_COUNTER_TREE_STATIC_NODES) *				\
 	 DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS) *		\
 	 sizeof(struct percpu_counter_tree_level_item))
 
 /**
  * struct percpu_counter_tree - A hierarchical per-CPU counter
- * @level0: What each CPU has added since activation; NULL before.
- * @batch: Carry unit of the CPUs, a power of two.
+ * @level0: A word of each CPU; NULL before activation.
+ * @batch: Carry unit of the CPUs, a power of two, shifted as these words are.
+ * @index: Which word of a node is this counter's.
  * @count: The root: what has been carried all the way up.
  * @exact: What was added without going through @level0.
- * @nodes: This counter's word in the first node.
+ * @items: Who uses the group, then the nodes.
  *
  * All members are private. A zeroed struct is a counter of value 0 that counts
  * exactly, in one word. It cannot be activated.
  */
 struct percpu_counter_tree {
-	unsigned long __percpu *level0;
-	unsigned long batch;
+	u32 __percpu *level0;
+	u32 batch;
+	u32 index;
 	atomic_long_t count;
 	atomic_long_t exact;
-	atomic_long_t *nodes;
+	struct percpu_counter_tree_level_item *items;
 };
 
 /* Topology of a CPU, outermost first; domains are named by numbers. */
@@ -170,8 +194,8 @@ void
 percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
 					       unsigned long *under,
 					       unsigned long *over);
-void percpu_counter_tree_carry(struct percpu_counter_tree *c, unsigned long new,
-			       unsigned long inc);
+void percpu_counter_tree_carry(struct percpu_counter_tree *c, u32 new,
+			       long inc);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 unsigned int percpu_counter_tree_geometry(unsigned int cpus,
@@ -188,7 +212,8 @@ void percpu_counter_tree_remap(unsigned int turn);
  * @inc: What to add, in the caller's unit; may be negative.
  *
  * Takes no lock, allocates nothing and disables neither preemption nor
- * interrupts, but for what this_cpu_add_return() does on some architectures.
+ * interrupts, but for what this_cpu_add_return() does on some architectures,
+ * and for a moment when a CPU adds to the counter for the first time.
  *
  * Context: Any but NMI.
  */
@@ -196,19 +221,23 @@ static __always_inline void
 percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 {
 	/* Pairs with smp_store_release() in ..._activate_many(). */
-	unsigned long __percpu *level0 = READ_ONCE(c->level0);
-	unsigned long batch = c->batch;
-	unsigned long new;
+	u32 __percpu *level0 = READ_ONCE(c->level0);
+	u32 batch = c->batch, step = (u32)inc << PERCPU_COUNTER_TREE_SHIFT;
+	bool one = __builtin_constant_p(inc) && (inc == 1 || inc == -1);
+	u32 new;
 
-	if (unlikely(!level0)) {
+	/* More than 16 batches would climb to the root, or nearly: go there. */
+	if (unlikely(!level0 ||
+		     (!one && (unsigned long)inc + batch / 2 > batch))) {
 		/* No ordering: a sum promises none between adds. */
 		atomic_long_add(inc, &c->exact);
 		return;
 	}
 
-	new = this_cpu_add_return(*level0, (unsigned long)inc) + batch / 2;
+	new = this_cpu_add_return(*level0, step);
 	/* Do they differ in bits from the batch on, which is a power of two? */
-	if (unlikely((new ^ (new - inc)) >= batch))
+	if (unlikely((new ^ (new - step)) >= batch ||
+		     !(new & PERCPU_COUNTER_TREE_LIVE)))
 		percpu_counter_tree_carry(c, new, inc);
 }
 
@@ -375,10 +404,10 @@ percpu_counter_tree_approximate_sum_positive(struct percpu_counter_tree *c)
 }
 
 /**
- * percpu_counter_tree_precise_sum() - Sum a counter over all CPUs
+ * percpu_counter_tree_precise_sum() - Sum a counter over its CPUs
  * @c: The counter.
  *
- * Context: Any. Visits all possible CPUs.
+ * Context: Any. Visits the CPUs that have added to the group.
  * Return: Everything added and set, in the caller's unit, wrapping like a
  *	   long. Adds in progress may be missed, and nothing else.
  */
@@ -392,10 +421,10 @@ percpu_counter_tree_precise_sum(struct percpu_counter_tree *c)
 }
 
 /**
- * percpu_counter_tree_precise_sum_positive() - Sum over all CPUs, at least 0
+ * percpu_counter_tree_precise_sum_positive() - Sum over its CPUs, at least 0
  * @c: The counter.
  *
- * Context: Any. Visits all possible CPUs.
+ * Context: Any. Visits the CPUs that have added to the group.
  * Return: The precise sum, or 0 if that is negative.
  */
 static inline long
@@ -412,7 +441,7 @@ percpu_counter_tree_precise_sum_positive(struct percpu_counter_tree *c)
  * Adds the difference to the precise sum, so adds in progress may or may not
  * be part of the new value. The caller makes sure that nobody else sets it.
  *
- * Context: Any but NMI. Visits all possible CPUs.
+ * Context: Any but NMI. Visits the CPUs that have added to the group.
  */
 static inline void percpu_counter_tree_set(struct percpu_counter_tree *c,
 					   long v)

@@ -32,9 +32,6 @@ static unsigned int seed;
 module_param(seed, uint, 0444);
 MODULE_PARM_DESC(seed, "Seed of the random rows, to repeat a failure");
 
-/* What a node of this level can hold back, in batches. */
-#define NODE_HOLDS(level)	((1L << (2 * (level))) - 1)
-
 /* Bytes behind the nodes of a group that must not change. */
 #define GUARD	64
 #define POISON	0xa5
@@ -49,12 +46,66 @@ static unsigned int tree_levels(void)
 	return percpu_counter_tree_geometry(nr_cpu_ids, nodes);
 }
 
+static unsigned int tree_nodes(void)
+{
+	unsigned int nodes[PERCPU_COUNTER_TREE_MAX_LEVELS], level, all = 0;
+
+	percpu_counter_tree_geometry(nr_cpu_ids, nodes);
+	for (level = 0; level < PERCPU_COUNTER_TREE_MAX_LEVELS; level++)
+		all += nodes[level];
+	return all;
+}
+
+static unsigned int use_items(void)
+{
+	if (num_possible_cpus() == 1)
+		return 0;
+	return PERCPU_COUNTER_TREE_USE_ITEMS(nr_cpu_ids, tree_nodes());
+}
+
+/* What a CPU holds back, read off its word. */
+static long residue(struct percpu_counter_tree *c, unsigned int cpu)
+{
+	u32 word = *per_cpu_ptr(c->level0, cpu);
+
+	if (!(word & PERCPU_COUNTER_TREE_LIVE))
+		return 0;
+	return (long)((word & (c->batch - 1)) >> PERCPU_COUNTER_TREE_SHIFT) -
+	       (long)(c->batch >> (PERCPU_COUNTER_TREE_SHIFT + 1));
+}
+
+/* What all CPUs and nodes hold back. */
+static unsigned long all_residues(struct percpu_counter_tree *c)
+{
+	unsigned int nodes = tree_nodes(), cpu, i;
+	struct percpu_counter_tree_level_item *node = c->items + use_items();
+	unsigned long sum = 0;
+
+	if (!c->level0)
+		return 0;
+	for_each_possible_cpu(cpu)
+		sum += residue(c, cpu);
+	for (i = 0; i < nodes; i++)
+		sum += atomic_long_read(&node[i].count[c->index]);
+	return sum;
+}
+
 static void remap(unsigned int turn)
 {
 	percpu_counter_tree_remap(turn);
 }
 #else
 static unsigned int tree_levels(void)
+{
+	return 0;
+}
+
+static long residue(struct percpu_counter_tree *c, unsigned int cpu)
+{
+	return 0;
+}
+
+static unsigned long all_residues(struct percpu_counter_tree *c)
 {
 	return 0;
 }
@@ -214,7 +265,7 @@ static void batch_desc(const unsigned long *batch, char *desc)
 }
 
 static const unsigned long batches[] = {
-	2, 8, 32, 1UL << (BITS_PER_LONG / 2)
+	2, 8, 32, 4096
 };
 
 KUNIT_ARRAY_PARAM(batch, batches, batch_desc);
@@ -409,7 +460,6 @@ static void placement(struct kunit *test)
 static void items_size(struct kunit *test)
 {
 	size_t one = percpu_counter_tree_items_size(), size, last = 0;
-	unsigned int __maybe_unused nodes[PERCPU_COUNTER_TREE_MAX_LEVELS];
 	unsigned int n;
 
 	static_assert(PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE ==
@@ -426,19 +476,14 @@ static void items_size(struct kunit *test)
 		last = size;
 	}
 #ifdef CONFIG_SMP
-	percpu_counter_tree_geometry(nr_cpu_ids, nodes);
-	for (n = 0; n < PERCPU_COUNTER_TREE_MAX_LEVELS; n++)
-		one -= nodes[n] * sizeof(struct percpu_counter_tree_level_item);
+	one -= (use_items() + tree_nodes()) *
+	       sizeof(struct percpu_counter_tree_level_item);
 #endif
 	KUNIT_EXPECT_EQ(test, one, 0);
 }
 
 static const unsigned long refused[] = {
 	0, 1, 3, 6, 96, LONG_MAX, ULONG_MAX,
-#ifdef CONFIG_SMP
-	/* A range that does not fit into a long. */
-	1UL << (BITS_PER_LONG - 1),
-#endif
 };
 
 KUNIT_ARRAY_PARAM(refused, refused, batch_desc);
@@ -534,33 +579,14 @@ static long random_increment(struct rnd_state *rnd, unsigned long batch)
 }
 
 /*
- * Push all that nodes hold into the root, by carries so large that each node
- * passes them on, and bring each CPU just to where it rounds up. Then a CPU
- * holds back -@batch / 2, a node nothing, and the error tells to the unit
- * whether a carry was lost or taken twice, whatever has happened before.
+ * What the root lacks is what CPUs and nodes hold back, to the unit: no carry
+ * was lost or taken twice, whatever has happened before.
  */
 static void expect_all_carried(struct kunit *test,
-			       struct percpu_counter_tree *c,
-			       const struct cpumask *cpus, long batch)
+			       struct percpu_counter_tree *c)
 {
-	/* Passes all nodes, even if all are full in the other direction. */
-	long push = batch << (2 * tree_levels() + 2), before;
-	unsigned int cpu, step;
-
-	if (always_exact() || !cpumask_equal(cpus, cpu_possible_mask))
-		return;
-	for_each_cpu(cpu, cpus) {
-		run_on(test, cpu);
-		add(c, push);
-		for (step = 0; step < batch; step++) {
-			before = approximate(c);
-			add(c, push + 1);
-			if (approximate(c) - before != push)
-				break;
-		}
-	}
-	KUNIT_EXPECT_EQ(test, batch / 2 * cpumask_weight(cpus),
-			approximate(c) - precise(c));
+	KUNIT_EXPECT_EQ(test, (long)all_residues(c),
+			precise(c) - approximate(c));
 }
 
 static void restore_map(void *unused)
@@ -605,37 +631,74 @@ static void sequential_history(struct kunit *test)
 		}
 	}
 	remap(0);
-	if (batch < 100)
-		expect_all_carried(test, c, cpus, batch);
+	expect_all_carried(test, c);
+}
+
+/* Units in which windows move, and so nodes count. */
+static long unit_of(long batch)
+{
+	return max(batch / 16, 1L);
+}
+
+/* Bring the residue of this CPU to @target, without a carry. */
+static void hold_back(struct percpu_counter_tree *c, long target)
+{
+	/* The first add of a CPU is special, but counts as any. */
+	add(c, 0);
+	add(c, target - residue(c, raw_smp_processor_id()));
+}
+
+/* Make this CPU carry just @amount batches less @less units. */
+static void carry(struct percpu_counter_tree *c, long batch, int sign,
+		  long amount, long less)
+{
+	hold_back(c, sign > 0 ? -batch / 2 : batch / 2 - 1);
+	add(c, sign * ((amount + 1) * batch - (less + 1) * unit_of(batch)));
+}
+
+/*
+ * Fill the leaf of this CPU, at @level 1, or what is above it. If that was full
+ * already, thanks to another CPU, then the first carry has emptied it, and all
+ * above it into the root.
+ */
+static void fill(struct percpu_counter_tree *c, long batch, int sign,
+		 unsigned int level)
+{
+	long approx = approximate(c);
+
+	carry(c, batch, sign, level == 1 ? 3 : 8, 0);
+	if (approximate(c) != approx) {
+		if (level == 1 && tree_levels() == 2)
+			fill(c, batch, sign, 2);
+		carry(c, batch, sign, level == 1 ? 3 : 8, 0);
+	}
+	carry(c, batch, sign, level == 1 ? 1 : 8, 1);
 }
 
 /*
  * Make all CPUs and nodes hold back what they can, in the direction of @sign.
  * They are filled from the top down, so that a carry for an upper node passes
- * through empty ones. If a node was full already, thanks to another CPU, then
- * the carry has emptied it and all above it into the root.
+ * through empty ones. The counter has not been used yet.
  */
 static void saturate(struct kunit *test, struct percpu_counter_tree *c,
 		     const struct cpumask *cpus, long batch, int sign)
 {
 	unsigned int levels = always_exact() ? 0 : tree_levels();
-	unsigned int level, refill, cpu;
-	long approx;
+	unsigned int level, cpu;
 
+	if (levels > 2)
+		kunit_skip(test, "more than two levels of nodes");
 	for (level = levels; level; level--) {
 		for_each_cpu(cpu, cpus) {
 			run_on(test, cpu);
-			approx = approximate(c);
-			add(c, sign * batch * NODE_HOLDS(level));
-			if (approximate(c) == approx)
-				continue;
-			for (refill = levels; refill >= level; refill--)
-				add(c, sign * batch * NODE_HOLDS(refill));
+			fill(c, batch, sign, level);
 		}
 	}
+	if (always_exact())
+		return;
 	for_each_cpu(cpu, cpus) {
 		run_on(test, cpu);
-		add(c, sign > 0 ? batch / 2 - 1 : -batch / 2);
+		hold_back(c, sign > 0 ? batch / 2 - 1 : -batch / 2);
 	}
 }
 
@@ -673,7 +736,7 @@ static void rounding(struct kunit *test)
 {
 	const long batch = *(unsigned long *)test->param_value;
 	struct percpu_counter_tree *c = counters(test, 2, batch, false);
-	long full = batch << 2 * tree_levels(), sum, last;
+	long full = batch << 2 * tree_levels(), sum;
 	int sign;
 
 	if (always_exact())
@@ -681,15 +744,76 @@ static void rounding(struct kunit *test)
 	run_on(test, cpumask_first(online_cpus(test)));
 
 	for (sign = 1; sign >= -1; sign -= 2, c++) {
-		for (sum = 0; sum < full - batch; sum += batch)
-			add(c, sign * batch);
-		last = sign > 0 ? batch / 2 - 1 : batch / 2;
-		add(c, sign * last);
-		KUNIT_EXPECT_EQ(test, 0, approximate(c));
-		add(c, sign);
-		KUNIT_EXPECT_EQ(test, sign * full, approximate(c));
-		expect_sums_fit(test, c, sign * (sum + last + 1));
+		for (sum = 0; !approximate(c); sum++) {
+			KUNIT_ASSERT_LT(test, sum, full + batch);
+			add(c, sign);
+		}
+		if (tree_levels())
+			KUNIT_EXPECT_GE(test, sum, full);
+		else
+			KUNIT_EXPECT_EQ(test, sum, batch / 2 + (sign < 0));
+		expect_sums_fit(test, c, sign * sum);
+		expect_all_carried(test, c);
 	}
+}
+
+/* Totals are 27 bits: pass that several times, and with the largest adds. */
+static void total_wraps(struct kunit *test)
+{
+	struct percpu_counter_tree *c = counters(test, 2, 1L << 20, false);
+	const struct cpumask *cpus = online_cpus(test);
+	unsigned long batch = 1UL << 20, sum = 0;
+	unsigned int i, cpu;
+	int sign;
+
+#ifdef CONFIG_SMP
+	batch = c->batch >> PERCPU_COUNTER_TREE_SHIFT;
+#endif
+	for (sign = 1; sign >= -1; sign -= 2, c++, sum = 0) {
+		for (i = 0; i < 600; i++) {
+			cpu = cpumask_nth(i % cpumask_weight(cpus), cpus);
+			run_on(test, cpu);
+			add(c, sign * 16 * batch);
+			add(c, sign);
+			sum += sign * (16 * batch + 1);
+		}
+		expect_sums_fit(test, c, sum);
+		expect_all_carried(test, c);
+		/* A batch for which 27 bits are not enough is reduced. */
+		add(c, LONG_MAX);
+		expect_sums_fit(test, c, sum + LONG_MAX);
+	}
+}
+
+/* The range grows with each CPU, not with adds, and for the whole group. */
+static void follows_use(struct kunit *test)
+{
+	const long batch = *(unsigned long *)test->param_value;
+	struct percpu_counter_tree *c = counters(test, 4, batch, false);
+	const struct cpumask *cpus = online_cpus(test);
+	unsigned int cpu, used = 0, i;
+	struct accuracy r;
+
+	if (always_exact())
+		kunit_skip(test, "counters are exact");
+
+	for_each_cpu(cpu, cpus) {
+		run_on(test, cpu);
+		used++;
+		for (i = 0; i < 3; i++) {
+			add(&c[used % 2], -1);
+			add(&c[used % 2], 1);
+			r = range_of(&c[i]);
+			KUNIT_EXPECT_EQ(test, r.over, used * batch / 2);
+			KUNIT_EXPECT_EQ(test, r.under,
+					used * (batch / 2 - 1));
+		}
+	}
+	/* Large adds go to the root: nobody holds anything back. */
+	add(&c[2], 1000 * batch);
+	add(&c[2], -16 * batch - 1);
+	KUNIT_EXPECT_EQ(test, 984 * batch - 1, approximate(&c[2]));
+	KUNIT_EXPECT_EQ(test, range_of(&c[2]).over, used * batch / 2);
 }
 
 /* Swing by @amplitude and return how often the root has changed. */
@@ -710,7 +834,8 @@ static unsigned int swing(struct percpu_counter_tree *c, long amplitude)
 static void oscillation(struct kunit *test)
 {
 	const long batch = 8, turn = batch << 2 * tree_levels();
-	struct percpu_counter_tree *c = counters(test, 2, batch, false);
+	struct percpu_counter_tree *c = counters(test, 1, batch, false);
+	long most = tree_levels() ? 3 * batch : batch - 1;
 	unsigned int changes;
 	long amplitude, base;
 
@@ -718,25 +843,21 @@ static void oscillation(struct kunit *test)
 		kunit_skip(test, "counters are exact");
 	run_on(test, cpumask_first(online_cpus(test)));
 
-	/* Carries do not happen around 0, where counters live. */
-	for (amplitude = -batch / 2 + 1; amplitude < batch / 2; amplitude++)
-		KUNIT_EXPECT_EQ(test, 0, swing(&c[0], amplitude));
-	KUNIT_EXPECT_EQ(test, 0, swing(&c[0], -batch / 2));
+	/* Nothing around 0, where counters live. */
+	for (amplitude = 1 - batch / 2; amplitude < batch / 2; amplitude++)
+		KUNIT_EXPECT_EQ(test, 0, swing(c, amplitude));
 
-	/* Nodes keep the root quiet everywhere. */
-	if (!tree_levels())
-		return;
-	percpu_counter_tree_set(&c[1], -2 * turn);
 	for (base = -2 * turn; base <= 2 * turn; base++) {
-		for (amplitude = 1; amplitude <= 3 * batch; amplitude++) {
-			changes = swing(&c[1], amplitude);
+		percpu_counter_tree_set(c, base);
+		for (amplitude = -most; amplitude <= most; amplitude++) {
+			changes = swing(c, amplitude);
 			KUNIT_ASSERT_LE_MSG(test, changes, 1,
 					    "%u changes at %ld, amplitude %ld",
 					    changes, base, amplitude);
 		}
-		add(&c[1], 1);
 	}
-	expect_sums_fit(test, &c[1], base);
+	expect_sums_fit(test, c, base - 1);
+	expect_all_carried(test, c);
 }
 
 static void set_and_wrap(struct kunit *test)
@@ -840,6 +961,8 @@ static void compare_value(struct kunit *test)
 	unsigned int i, j;
 
 	/* The range of several counters can be summed. */
+	run_on(test, cpumask_first(online_cpus(test)));
+	saturate(test, c, cpumask_of(raw_smp_processor_id()), batch, 1);
 	percpu_counter_tree_approximate_accuracy_range(c, &under, &over);
 	percpu_counter_tree_approximate_accuracy_range(c, &under, &over);
 	under = (under - 1000) / 2;
@@ -874,6 +997,7 @@ static void compare(struct kunit *test)
 	long approx, min_a, max_a, min_b, max_b, sum, wide, step;
 	int sign;
 
+	run_on(test, cpumask_first(online_cpus(test)));
 	percpu_counter_tree_set(a, 100);
 	percpu_counter_tree_approximate_min_max(a, &approx, &min_a, &max_a);
 	wide = 3 * (max_a - min_a) + 10;
@@ -966,10 +1090,10 @@ static void lazy(struct kunit *test)
 		run_on(test, cpu);
 		for (i = 0; i < n; i++) {
 			expect_sums_fit(test, &c[i], sum);
-			add(&c[i], 1001);
-			expect_sums_fit(test, &c[i], sum + 1001);
+			add(&c[i], 61);
+			expect_sums_fit(test, &c[i], sum + 61);
 		}
-		sum += 1001;
+		sum += 61;
 		/* A second time changes nothing. */
 		KUNIT_EXPECT_EQ(test, 0, activate(c, n));
 	}
@@ -1103,7 +1227,7 @@ static void one_race(struct kunit *test, const struct cpumask *cpus,
 		for (sum = 0, j = 0; j < nr; j++)
 			sum += a[j].sums[i];
 		expect_sums_fit(test, &r->c[i], sum);
-		expect_all_carried(test, &r->c[i], cpus, RACE_BATCH);
+		expect_all_carried(test, &r->c[i]);
 	}
 }
 
@@ -1149,8 +1273,8 @@ static void interrupts(struct kunit *test)
 	kunit_run_irq_test(test, add_in_any_context, 200000, &s);
 	expect_sums_fit(test, &s.c[0], atomic_long_read(&s.added));
 	expect_sums_fit(test, &s.c[1], atomic_long_read(&s.balance));
-	expect_all_carried(test, &s.c[0], online_cpus(test), 4);
-	expect_all_carried(test, &s.c[1], online_cpus(test), 4);
+	expect_all_carried(test, &s.c[0]);
+	expect_all_carried(test, &s.c[1]);
 }
 
 #ifdef CONFIG_HOTPLUG_CPU
@@ -1200,6 +1324,8 @@ static struct kunit_case percpu_counter_tree_cases[] = {
 	KUNIT_CASE_PARAM(sequential_history, seed_gen_params),
 	KUNIT_CASE_PARAM(range_ends, batch_gen_params),
 	KUNIT_CASE_PARAM(rounding, batch_gen_params),
+	KUNIT_CASE(total_wraps),
+	KUNIT_CASE_PARAM(follows_use, batch_gen_params),
 	KUNIT_CASE(oscillation),
 	KUNIT_CASE_PARAM(set_and_wrap, batch_gen_params),
 	KUNIT_CASE_PARAM(min_max_range, limits_gen_params),
