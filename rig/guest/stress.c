@@ -46,8 +46,7 @@
 #define KIB	1024L
 #define MIB	(1024 * KIB)
 #define HUGE	(2 * MIB)
-#define CPUS	64	/* possible ones */
-#define ONLINE_CPUS	8	/* at most, to be fast in emulation */
+#define CPUS	8	/* online at a time, at most */
 
 #define SELF	"/mnt/ram/stress"
 #define DATA	"/mnt/ram/data"
@@ -114,6 +113,8 @@ static struct shared {
 	long checks_retried;
 	long lost;
 	int stop;
+	/* The CPUs that are online, or -1; the first one stays. */
+	int cpus[CPUS];
 } *shared;
 
 static char status_text[8 * KIB], smaps_text[256 * KIB];
@@ -347,13 +348,16 @@ static void touch(volatile char *p, long bytes)
 		p[i] = 1;
 }
 
-/* Where it succeeds or not: the CPU may be offline. */
-static void hop(unsigned long cpu)
+/* May not succeed: the CPU may go offline. */
+static void hop(unsigned long n)
 {
+	int cpu = __atomic_load_n(&shared->cpus[n % CPUS], __ATOMIC_RELAXED);
 	cpu_set_t set;
 
+	if (cpu < 0)
+		return;
 	CPU_ZERO(&set);
-	CPU_SET(cpu % CPUS, &set);
+	CPU_SET(cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
@@ -1099,7 +1103,8 @@ static void tight_process(bool by_fork)
 
 static void tighten(bool by_fork)
 {
-	long current, until;
+	long current, until, skipped;
+	unsigned long seed;
 	pid_t pid;
 	int turn;
 
@@ -1116,8 +1121,11 @@ static void tighten(bool by_fork)
 	/* Drops what CPUs hold in advance, and all that can be reclaimed. */
 	put(TIGHT "memory.max", "0");
 	current = field(TIGHT "memory.current", "");
+	/* The first of them fail the same way each time. */
+	seed = now_ms() | 1;
+	skipped = random_below(&seed, 6);
 	for (turn = 1; turn < 100; turn++) {
-		put_number(TIGHT "memory.max", current + (turn - 1) * PAGE);
+		put_number(TIGHT "memory.max", current + (turn + skipped) * PAGE);
 		__atomic_store_n(&tight->turn, turn, __ATOMIC_SEQ_CST);
 		/* After a fork its memory is write-protected: it may not come back. */
 		until = now_ms() + (by_fork ? 300 : 20000);
@@ -1152,24 +1160,22 @@ static bool set_online(int cpu, bool online)
 	return true;
 }
 
-/* CPUs come and go; also such that have never been there. */
+/* CPUs come and go, in each place of a few any of all that are possible. */
 static void hotplug(void)
 {
+	int possible = sysconf(_SC_NPROCESSORS_CONF);
 	unsigned long seed = now_ms() | 1;
-	int online = sysconf(_SC_NPROCESSORS_ONLN);
 
 	while (!stopped()) {
-		int cpu = 1 + random_below(&seed, CPUS - 1);
+		int *place = &shared->cpus[1 + random_below(&seed, CPUS - 1)];
+		int cpu = *place;
 
-		if (online < ONLINE_CPUS && set_online(cpu, true))
-			online++;
-		/* Go round from there to one that is online. */
-		for (int i = 0; i < CPUS && online > 2 && random_below(&seed, 64); i++) {
-			cpu = cpu % (CPUS - 1) + 1;
-			if (set_online(cpu, false)) {
-				online--;
-				break;
-			}
+		if (cpu < 0) {
+			cpu = 1 + random_below(&seed, possible - 1);
+			if (set_online(cpu, true))
+				__atomic_store_n(place, cpu, __ATOMIC_RELAXED);
+		} else if (set_online(cpu, false)) {
+			__atomic_store_n(place, -1, __ATOMIC_RELAXED);
 		}
 		sleep_ms(random_below(&seed, 50));
 	}
@@ -1418,6 +1424,8 @@ int main(int argc, char **argv)
 	if (shared == MAP_FAILED || !orphanage || !tight)
 		return 1;
 
+	for (int i = 0; i < CPUS; i++)
+		shared->cpus[i] = i;
 	set_up();
 	check(0, "before");
 	began = now_ms();
