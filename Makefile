@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin verbs: each is a script of the same name in rig/.
 
-export LINUX ARCH CPUS TASKS FORCE
+export LINUX ARCH CPUS TASKS DURATION FORCE
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile | expand -t 20
@@ -10,6 +10,7 @@ help:
 	@echo '  ARCH=name   um, um-up, um-deep, x86_64 or arm64, for kunit'
 	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo;'
 	@echo '              several numbers for bench-quick'
+	@echo '  DURATION=n  seconds, for stress'
 	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo and bench-quick'
 	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite'
 
@@ -23,11 +24,12 @@ boot:		## a shell in the patched kernel, in QEMU
 kunit:		## run the KUnit tests of the series
 harness:	## run the library in userspace, with any number of CPUs, under sanitizers
 kselftest:	## run the kselftests of the series in QEMU
+stress:		## all that changes RSS at once, with failing allocations, in QEMU
 demo:		## base and patched kernel side by side: what the series changes
 bench-quick:	## what the series costs, against its targets: base, floor and patched kernel
 check:		## prove everything that must hold
 
-kernel boot kunit kselftest:
+kernel boot kunit kselftest stress:
 	@rig/tree keep
 	@rig/$@
 
@@ -41,4 +43,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick harness check clean distclean
+.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick harness stress check clean distclean
