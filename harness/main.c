@@ -297,12 +297,15 @@ static void add_on(unsigned int cpu, unsigned int i, long inc)
 
 static void group_activate(bool fail)
 {
+	bool outer = shim_fail_alloc;
 	int ret;
 
 	shim_fail_alloc = fail;
 	ret = percpu_counter_tree_activate_many(group, n, GFP_KERNEL);
-	shim_fail_alloc = false;
-	CHECK(ret == (fail && !active && nr_list > 1 ? -ENOMEM : 0), "activate: %d", ret);
+	shim_fail_alloc = outer;
+	/* Somebody else may have activated it meanwhile. */
+	CHECK(!ret || (fail && ret == -ENOMEM), "activate: %d", ret);
+	CHECK(ret || !fail || active || nr_list == 1, "activated without memory");
 	active |= !ret && nr_list > 1;
 	note("activated", depth, n, ret);
 }
@@ -500,7 +503,7 @@ static void test_random(unsigned int cpus)
 {
 	static const unsigned int batches[] = { 2, 4, 8, 16, 32, 64, 256, 4096, 1 << 16 };
 	static const unsigned int chances[] = { 0, 2, 10, 40 };
-	unsigned int rounds = full ? 6 : 3, steps = 200, cpu, i;
+	unsigned int rounds = 3, steps = cpus > 128 ? 60 : 200, cpu, i;
 
 	boot(cpus, below(2), below(2) ? 4 : 0, below(2));
 	while (rounds--) {
@@ -1075,7 +1078,7 @@ static const struct test {
 	void (*run)(unsigned int cpus);
 	unsigned int all, most, fast, seeds;
 } tests[] = {
-	{ "random", test_random, 1024, 8192, 1025, 2 },
+	{ "random", test_random, 1024, 8192, 1025, 1 },
 	{ "preempted", test_preempted, 40, 257, 65, 2 },
 	{ "use", test_use, 300, 8192, 1025, 1 },
 	{ "ends", test_ends, 300, 8192, 8192, 2 },
