@@ -1097,6 +1097,9 @@ static void tight_process(bool by_fork)
 	}
 	while (!__atomic_load_n(&tight->free, __ATOMIC_SEQ_CST))
 		sched_yield();
+	/* Counted here: after a fork the answer waits for memory, too. */
+	if (ok)
+		happened(by_fork ? TIGHT_FORK : TIGHT_THREAD);
 	if (by_fork && pid > 0)
 		wait_for(pid, "fork at the limit");
 	/* If the first thread found no memory for the counters, later ones may. */
@@ -1145,14 +1148,12 @@ static void tighten(bool by_fork)
 	put(TIGHT "memory.max", "max");
 	__atomic_store_n(&tight->free, 1, __ATOMIC_SEQ_CST);
 	wait_for(pid, "process at the limit");
-	if (tight->ok)
-		happened(by_fork ? TIGHT_FORK : TIGHT_THREAD);
 }
 
 static void tight_group(void)
 {
 	for (int i = 0; i < 8 && !stopped(); i++)
-		tighten(i % 4 == 3);
+		tighten(i % 3 == 1);
 }
 
 /*
