@@ -1097,6 +1097,9 @@ static void tight_process(bool by_fork)
 	}
 	while (!__atomic_load_n(&tight->free, __ATOMIC_SEQ_CST))
 		sched_yield();
+	/* Counted here: after a fork the answer waits for memory, too. */
+	if (ok)
+		happened(by_fork ? TIGHT_FORK : TIGHT_THREAD);
 	if (by_fork && pid > 0)
 		wait_for(pid, "fork at the limit");
 	/* If the first thread found no memory for the counters, later ones may. */
@@ -1145,14 +1148,40 @@ static void tighten(bool by_fork)
 	put(TIGHT "memory.max", "max");
 	__atomic_store_n(&tight->free, 1, __ATOMIC_SEQ_CST);
 	wait_for(pid, "process at the limit");
-	if (tight->ok)
-		happened(by_fork ? TIGHT_FORK : TIGHT_THREAD);
 }
 
 static void tight_group(void)
 {
 	for (int i = 0; i < 8 && !stopped(); i++)
-		tighten(i % 4 == 3);
+		tighten(i % 3 == 1);
+}
+
+/*
+ * A few small pages where huge ones are wanted, until khugepaged has found them
+ * or for some seconds, or collapsed by the process itself.
+ */
+static void huge(void)
+{
+	for (int i = 0; i < 8 && !stopped(); i++) {
+		char *p = map(2 * HUGE, MAP_PRIVATE), *aligned;
+		long until = now_ms() + 5000, made;
+
+		if (!p)
+			die("mmap");
+		aligned = (char *)(((uintptr_t)p + HUGE - 1) & -HUGE);
+		touch(aligned, 16 * PAGE);
+		made = field(THP "khugepaged/pages_collapsed", "");
+		madvise(aligned, HUGE, MADV_HUGEPAGE);
+		if (i % 4 == 3 && !madvise(aligned, HUGE, MADV_COLLAPSE))
+			happened(COLLAPSE);
+		while (i % 4 != 3 && now_ms() < until && !stopped() &&
+		       field(THP "khugepaged/pages_collapsed", "") == made)
+			sleep_ms(20);
+		check(0, "huge");
+		madvise(aligned, 8 * PAGE, MADV_DONTNEED);
+		check(0, "huge, split");
+		munmap(p, 2 * HUGE);
+	}
 }
 
 static bool set_online(int cpu, bool online)
@@ -1197,7 +1226,7 @@ static struct worker {
 	{ .name = "remote", .run = remote },
 	{ .name = "faulty", .run = faulty },
 	{ .name = "tight", .run = tight_group },
-	{ .name = "mapper", .run = mapper },
+	{ .name = "huge", .run = huge },
 	{ .name = "mapper", .run = mapper },
 	{ .name = "mapper", .run = mapper },
 };
