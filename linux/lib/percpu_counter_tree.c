@@ -76,13 +76,15 @@
  *
  * OSCILLATION
  *
- * A carry moves the window of its CPU, so that the total is in the middle or,
- * after a large add, just so far from it that the reverse of the add is inside.
- * Half a batch of net change is needed before the next carry, and a sum that
- * goes back and forth by less than a batch carries once at most. Likewise a
- * node which has passed on its count is empty, and needs another threshold's
- * worth of net change. So the root is written once per threshold of its
- * children at most, however a sum swings and whatever the alignment.
+ * A carry moves the window of its CPU, so that the total is a quarter of a batch
+ * short of the middle or, after a large add, so far from the end it came from
+ * that the reverse of the add is inside. So a count that goes on in one
+ * direction carries once in 3/4 of a batch, one that turns needs a quarter of a
+ * batch of net change for it, and one that goes back and forth by less than a
+ * batch carries once at most. Likewise a node which has passed on its count is
+ * empty, and needs another threshold's worth of net change. So the root is
+ * written once per threshold of its children at most, or where these are the
+ * CPUs, per quarter of a batch, however a sum swings and whatever the alignment.
  *
  * The window can only be moved on the CPU whose total has left it. If the task
  * has been moved to another CPU since, or something else was added, it is left
@@ -610,12 +612,14 @@ percpu_counter_tree_init_many_lazy(struct percpu_counter_tree *c,
 	bool bad = !half_batches || batch_size < 2 ||
 		   !is_power_of_2(batch_size);
 	u32 batch = bad ? 0 : min(batch_size, max_batch()) << SHIFT;
+	unsigned int unit_shift = ilog2(batch >> (SHIFT + OFFSET_BITS) ?: 1);
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
 		c[i].level0 = NULL;
 		c[i].batch = batch;
 		c[i].index = i % PERCPU_COUNTER_TREE_NODE_COUNTERS;
+		c[i].unit_shift = unit_shift;
 		atomic_long_set(&c[i].count, 0);
 		atomic_long_set(&c[i].exact, 0);
 		c[i].items = items + i / PERCPU_COUNTER_TREE_NODE_COUNTERS *
@@ -732,63 +736,56 @@ static struct use *use_of(const struct percpu_counter_tree *c)
 	return (struct use *)c->items;
 }
 
-/* Units by which windows are moved, as a power of two. */
-static unsigned int unit_shift(u32 batch)
-{
-	return max(ilog2(batch) - SHIFT, OFFSET_BITS) - OFFSET_BITS;
-}
-
 static u32 offset_field(u32 word)
 {
 	return (word & (BIT(SHIFT) - 1)) >> 1;
 }
 
 /* Total of a CPU modulo 2^27, shifted. */
-static u32 total_of(u32 word, u32 batch)
+static u32 total_of(const struct percpu_counter_tree *c, u32 word)
 {
 	if (!(word & LIVE))
 		return 0;
 	return (word & -BIT(SHIFT)) -
-	       (offset_field(word) << (unit_shift(batch) + SHIFT));
+	       (offset_field(word) << (c->unit_shift + SHIFT));
 }
 
-static long residue_of(u32 word, u32 batch)
+/* Where in its window a total is, from 0 to the batch; half that is residue 0. */
+static long position_of(const struct percpu_counter_tree *c, u32 word)
 {
-	return (long)((word & (batch - 1)) >> SHIFT) -
-	       (long)(batch >> (SHIFT + 1));
+	return (word & (c->batch - 1)) >> SHIFT;
 }
 
-/* @word with its window so moved that its residue is @units more. */
-static u32 move_window(u32 word, u32 batch, u32 units)
+/* @word with its window so moved that its position is @units more. */
+static u32 move_window(const struct percpu_counter_tree *c, u32 word, u32 units)
 {
-	unsigned int shift = unit_shift(batch);
 	u32 old = offset_field(word);
-	u32 new = (old + units) & ((batch >> (SHIFT + shift)) - 1);
+	u32 change = ((old + units) & (BIT(OFFSET_BITS) - 1)) - old;
 
-	return word + ((new - old) << (shift + SHIFT)) + ((new - old) << 1);
+	return word + (change << (c->unit_shift + SHIFT)) + (change << 1);
 }
 
-/* Total 0, residue 0. */
-static u32 first_word(u32 batch)
+/* Total 0, in the middle. */
+static u32 first_word(const struct percpu_counter_tree *c)
 {
-	return move_window(LIVE, batch, batch >> (SHIFT + unit_shift(batch) + 1));
+	return move_window(c, LIVE, c->batch >> (SHIFT + c->unit_shift + 1));
 }
 
 /*
- * After an add of @inc has left the window: move it so that the total is in the
- * middle, or so far from it that the reverse of the add stays inside.
+ * After an add of @inc has left the window: move it so that the total is a
+ * quarter of a batch short of its middle, or so far from the end it came from
+ * that the reverse of the add stays inside.
  */
-static u32 recentre(u32 word, u32 batch, long inc)
+static u32 recentre(const struct percpu_counter_tree *c, u32 word, long inc)
 {
-	unsigned int shift = unit_shift(batch);
-	long half = batch >> (SHIFT + 1), unit = 1L << shift, want;
+	long batch = c->batch >> SHIFT, unit = 1L << c->unit_shift, want;
 
 	if (inc > 0)
-		want = clamp(inc - half, 0L, half - unit) + unit - 1;
+		want = clamp(inc, batch / 4, batch - unit) + unit - 1;
 	else
-		want = clamp(inc + half - 1, unit - half - 1, 0L);
-	return move_window(word, batch,
-			   (want - residue_of(word, batch)) >> shift);
+		want = clamp(batch + inc - 1, unit - 1, batch - batch / 4);
+	return move_window(c, word,
+			   (want - position_of(c, word)) >> c->unit_shift);
 }
 
 /* Sum up to eight counters that share a node. */
@@ -797,8 +794,8 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 {
 	u32 totals[PERCPU_COUNTER_TREE_NODE_COUNTERS];
 	const struct use *use = use_of(c);
-	u32 batch = c->batch, *word;
 	unsigned long cpu;
+	u32 *word;
 	unsigned int i;
 	bool moved;
 
@@ -811,8 +808,7 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 		for_each_set_bit(cpu, use->cpus, nr_cpu_ids) {
 			word = per_cpu_ptr(level0, cpu);
 			for (i = 0; i < n; i++)
-				totals[i] += total_of(READ_ONCE(word[i]),
-						      batch);
+				totals[i] += total_of(c, READ_ONCE(word[i]));
 		}
 		/*
 		 * It takes seconds to change a sum so much that 27 bits would
@@ -847,7 +843,8 @@ void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 	unsigned int i, some;
 
 	for (; n; n -= some, c += some, sums += some) {
-		some = min(n, PERCPU_COUNTER_TREE_NODE_COUNTERS - c->index);
+		some = PERCPU_COUNTER_TREE_NODE_COUNTERS - c->index;
+		some = min(some, n);
 		/* Pairs with smp_store_release() in ..._activate_many(). */
 		level0 = READ_ONCE(c->level0);
 		if (level0) {
@@ -918,7 +915,7 @@ static noinline void make_live(struct percpu_counter_tree *c)
 		/* An interrupt was faster. */
 		if (old & LIVE)
 			break;
-	} while (!this_cpu_try_cmpxchg(*c->level0, &old, first_word(c->batch)));
+	} while (!this_cpu_try_cmpxchg(*c->level0, &old, first_word(c)));
 }
 
 /*
@@ -944,22 +941,33 @@ static unsigned long node_add(atomic_long_t *node, unsigned long carry,
 	return up;
 }
 
+static unsigned long *used_nodes(const struct percpu_counter_tree *c)
+{
+	return use_of(c)->cpus + BITS_TO_LONGS(nr_cpu_ids);
+}
+
+/* The first carry to a node. */
+static noinline void mark_node(struct percpu_counter_tree *c, u16 node,
+			       long threshold)
+{
+	long most = threshold - (1L << c->unit_shift);
+
+	mark(use_of(c), used_nodes(c), node, most, most);
+}
+
 static void climb(struct percpu_counter_tree *c, unsigned long carry)
 {
-	struct percpu_counter_tree_level_item *nodes = c->items + use_items;
-	unsigned long *used = use_of(c)->cpus + BITS_TO_LONGS(nr_cpu_ids);
-	long threshold = c->batch >> SHIFT, most;
-	long unit = 1L << unit_shift(c->batch);
-	u16 node;
-
 	/* Any CPU's leaf will do, and any version of the map. */
-	for (node = READ_ONCE(*raw_cpu_ptr(&cpu_leaf)); node != TO_ROOT;
-	     node = READ_ONCE(parent[node])) {
+	u16 node = READ_ONCE(*raw_cpu_ptr(&cpu_leaf));
+	struct percpu_counter_tree_level_item *item;
+	long threshold = c->batch >> SHIFT;
+
+	for (; node != TO_ROOT; node = READ_ONCE(parent[node])) {
 		threshold <<= THRESHOLD_SHIFT;
-		most = threshold - unit;
-		mark(use_of(c), used, node, most, most);
-		carry = node_add(&nodes[node].count[c->index], carry,
-				 threshold);
+		if (unlikely(!test_bit(node, used_nodes(c))))
+			mark_node(c, node, threshold);
+		item = c->items + use_items + node;
+		carry = node_add(&item->count[c->index], carry, threshold);
 		if (!carry)
 			return;
 	}
@@ -980,7 +988,7 @@ static void climb(struct percpu_counter_tree *c, unsigned long carry)
  */
 void percpu_counter_tree_carry(struct percpu_counter_tree *c, u32 new, long inc)
 {
-	u32 batch = c->batch, old = new - ((u32)inc << SHIFT), next;
+	u32 old = new - ((u32)inc << SHIFT), next;
 	long carry;
 
 	if (!(new & LIVE)) {
@@ -990,11 +998,10 @@ void percpu_counter_tree_carry(struct percpu_counter_tree *c, u32 new, long inc)
 		return;
 	}
 
-	carry = inc + residue_of(old, batch);
-	next = recentre(new, batch, inc);
+	next = recentre(c, new, inc);
 	if (this_cpu_cmpxchg(*c->level0, new, next) != new)
 		next = new;
-	carry -= residue_of(next, batch);
+	carry = inc + position_of(c, old) - position_of(c, next);
 	if (carry)
 		climb(c, carry);
 }

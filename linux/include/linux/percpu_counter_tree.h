@@ -145,6 +145,7 @@ struct percpu_counter_tree_level_item {
  * @level0: A word of each CPU; NULL before activation.
  * @batch: Carry unit of the CPUs, a power of two, shifted as these words are.
  * @index: Which word of a node is this counter's.
+ * @unit_shift: Units by which windows move, as a power of two.
  * @count: The root: what has been carried all the way up.
  * @exact: What was added without going through @level0.
  * @items: Who uses the group, then the nodes.
@@ -155,7 +156,8 @@ struct percpu_counter_tree_level_item {
 struct percpu_counter_tree {
 	u32 __percpu *level0;
 	u32 batch;
-	u32 index;
+	u16 index;
+	u16 unit_shift;
 	atomic_long_t count;
 	atomic_long_t exact;
 	struct percpu_counter_tree_level_item *items;
