@@ -745,7 +745,7 @@ static void rounding(struct kunit *test)
 
 	for (sign = 1; sign >= -1; sign -= 2, c++) {
 		for (sum = 0; !approximate(c); sum++) {
-			KUNIT_ASSERT_LT(test, sum, full + batch);
+			KUNIT_ASSERT_LT(test, sum, 2 * full);
 			add(c, sign);
 		}
 		if (tree_levels())
