@@ -198,6 +198,7 @@ struct use {
 	atomic_long_t over;
 	unsigned long cpus[];
 };
+
 static unsigned int use_items __ro_after_init;
 
 /* The map: leaf of a CPU, and parent of a node. Written under map_mutex. */
