@@ -76,15 +76,16 @@
  *
  * OSCILLATION
  *
- * A carry moves the window of its CPU, so that the total is a quarter of a batch
- * short of the middle or, after a large add, so far from the end it came from
- * that the reverse of the add is inside. So a count that goes on in one
+ * A carry moves the window of its CPU, so that the total is a quarter of a
+ * batch short of the middle or, after a large add, so far from the end it came
+ * from that the reverse of the add is inside. So a count that goes on in one
  * direction carries once in 3/4 of a batch, one that turns needs a quarter of a
  * batch of net change for it, and one that goes back and forth by less than a
  * batch carries once at most. Likewise a node which has passed on its count is
  * empty, and needs another threshold's worth of net change. So the root is
  * written once per threshold of its children at most, or where these are the
- * CPUs, per quarter of a batch, however a sum swings and whatever the alignment.
+ * CPUs, per quarter of a batch, however a sum swings and whatever the
+ * alignment.
  *
  * The window can only be moved on the CPU whose total has left it. If the task
  * has been moved to another CPU since, or something else was added, it is left
@@ -111,17 +112,17 @@
  * A counter starts without per-CPU memory: all adds go to the word @exact. It
  * stays so with one possible CPU, and until percpu_counter_tree_activate_many()
  * gives the group its per-CPU memory; failure to do that is harmless. Who adds
- * does not matter, in any phase: @exact is an atomic, and a live word is changed
- * by its own CPU only, in single instructions as far as that CPU is concerned.
- * Each add goes either to @exact or to one total, and each sum includes both.
- * So nothing has to be moved on activation, and an add by whoever that
- * straddles it is simply one of the last in @exact.
+ * does not matter, in any phase: @exact is an atomic, and a live word is
+ * changed by its own CPU only, in single instructions as far as that CPU is
+ * concerned. Each add goes either to @exact or to one total, and each sum
+ * includes both. So nothing has to be moved on activation, and an add by
+ * whoever that straddles it is simply one of the last in @exact.
  *
- * A CPU joins with its first add: first it sets its bit in the mask of CPUs that
- * sums visit, then it makes its word live, with preemption disabled so that
- * both are the same CPU's. An add that finds its word live is visible to sums,
- * because that CPU's bit was set before; one that does not is void. Whichever
- * it was is decided by its this_cpu_add_return() alone.
+ * A CPU joins with its first add: first it sets its bit in the mask of CPUs
+ * that sums visit, then it makes its word live, with preemption disabled so
+ * that both are the same CPU's. An add that finds its word live is visible to
+ * sums, because that CPU's bit was set before; one that does not is void.
+ * Whichever it was is decided by its this_cpu_add_return() alone.
  *
  * ORDERING
  *
@@ -580,7 +581,7 @@ size_t percpu_counter_tree_items_size_many(unsigned int n)
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_items_size_many);
 
-/* With larger batches, all residues or one add would be too much for a total. */
+/* With larger batches, residues or one add would be too much for a total. */
 static unsigned long max_batch(void)
 {
 	return min(rounddown_pow_of_two(2 * BIT(RESIDUE_BITS) / half_batches),
@@ -601,8 +602,8 @@ static unsigned long max_batch(void)
  * succeeds, each is one atomic word and its approximate sum is exact.
  *
  * Context: Any. Nobody else uses the counters yet.
- * Return: 0, or -EINVAL, with a warning, if @batch_size is not a power of two or
- *	   is less than 2, or if the subsystem is not initialised yet. The
+ * Return: 0, or -EINVAL, with a warning, if @batch_size is less than 2 or not a
+ *	   power of two, or if the subsystem is not initialised yet. The
  *	   counters can be used even so, but not activated.
  */
 int
@@ -751,7 +752,7 @@ static u32 total_of(const struct percpu_counter_tree *c, u32 word)
 	       (offset_field(word) << (c->unit_shift + SHIFT));
 }
 
-/* Where in its window a total is, from 0 to the batch; half that is residue 0. */
+/* Where a total is in its window; half a batch if its residue is 0. */
 static long position_of(const struct percpu_counter_tree *c, u32 word)
 {
 	return (word & (c->batch - 1)) >> SHIFT;
