@@ -47,35 +47,13 @@ static char text[256 * 1024];
 static uint64_t took[ROUNDS];
 static int cpus;
 
-static void fail(const char *what)
+static void die(const char *what)
 {
 	printf("failed %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static bool try_write(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_APPEND);
-	bool ok = fd >= 0 && write(fd, value, strlen(value)) >= 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-static void put(const char *path, const char *value)
-{
-	if (!try_write(path, value))
-		fail(path);
-}
-
-static void put_number(const char *path, long value)
-{
-	char number[32];
-
-	snprintf(number, sizeof(number), "%ld", value);
-	put(path, number);
-}
+#include "files.h"
 
 /* Read a whole file into text. */
 static char *get(const char *path)
@@ -85,7 +63,7 @@ static char *get(const char *path)
 	ssize_t n;
 
 	if (fd < 0)
-		fail(path);
+		die(path);
 	while ((n = read(fd, text + length, sizeof(text) - 1 - length)) > 0)
 		length += n;
 	close(fd);
@@ -112,7 +90,7 @@ static void clear_trace(void)
 	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC);
 
 	if (fd < 0)
-		fail(TRACING "trace");
+		die(TRACING "trace");
 	close(fd);
 }
 
@@ -123,7 +101,7 @@ static void pin(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
-		fail("sched_setaffinity");
+		die("sched_setaffinity");
 }
 
 static uint64_t now(void)
@@ -156,7 +134,7 @@ static void *map(long bytes, int flags)
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
 
 	if (p == MAP_FAILED)
-		fail("mmap");
+		die("mmap");
 	madvise(p, bytes, MADV_NOHUGEPAGE);
 	return p;
 }
@@ -191,7 +169,7 @@ static void file_cost(const char *name, const char *path)
 		int fd = open(path, O_RDONLY);
 
 		if (fd < 0 || read(fd, buffer, sizeof(buffer)) <= 0)
-			fail(path);
+			die(path);
 		close(fd);
 		took[i] = now() - start;
 	}
@@ -212,7 +190,7 @@ static void fork_cost(const char *name, bool exec)
 			_exit(exec);
 		}
 		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
-			fail("fork");
+			die("fork");
 		took[i] = now() - start;
 	}
 	printf("%s %lu\n", name, middle(ROUNDS));
@@ -232,7 +210,7 @@ static uint64_t fault_cost(void)
 		uint64_t start;
 
 		if (madvise(p, pages * PAGE, MADV_DONTNEED))
-			fail("madvise");
+			die("madvise");
 		start = now();
 		touch(p, pages * PAGE);
 		took[i] = (now() - start) / pages;
@@ -253,7 +231,7 @@ static void start_sleeper(void)
 	pthread_t thread;
 
 	if (pthread_create(&thread, NULL, sleeper, NULL))
-		fail("pthread_create");
+		die("pthread_create");
 }
 
 static void fault_cost_threaded(void)
@@ -271,7 +249,7 @@ static void fault_phase(char *p, int phase)
 	if (phase % 2)
 		touch(p, 64 * PAGE);
 	else if (madvise(p, 64 * PAGE, MADV_DONTNEED))
-		fail("madvise");
+		die("madvise");
 	finished++;
 }
 
@@ -305,7 +283,7 @@ static void fault_cost_running(void)
 	touch(p, 64 * PAGE);
 	for (long i = 1; i < running; i++)
 		if (pthread_create(&thread, NULL, fault_loop, (void *)(i * cpus / running)))
-			fail("pthread_create");
+			die("pthread_create");
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t start = now();
 
@@ -326,7 +304,7 @@ static void events(void)
 	char *line, *end;
 	int shown = 0;
 
-	if (!try_write(TRACING "events/kmem/rss_stat/enable", "1"))
+	if (!try_put(TRACING "events/kmem/rss_stat/enable", "1"))
 		return;
 	with = fault_cost();
 	put(TRACING "events/kmem/rss_stat/enable", "0");
@@ -363,7 +341,7 @@ static void known_mappings(void)
 		return;
 	fd = open("/mnt/ram/file", O_RDWR | O_CREAT, 0600);
 	if (fd < 0 || ftruncate(fd, file))
-		fail("/mnt/ram/file");
+		die("/mnt/ram/file");
 	/* From now on only what is mapped here is new. */
 	mlockall(MCL_CURRENT);
 	for (int i = 0; i < 4; i++)
@@ -372,7 +350,7 @@ static void known_mappings(void)
 	touch(map(shmem, MAP_SHARED | MAP_ANONYMOUS), shmem);
 	p = mmap(NULL, file, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
-		fail("mmap of a file");
+		die("mmap of a file");
 	touch(p, file);
 	for (int i = 0; i < 4; i++)
 		printf("known_%.*s %ld %ld\n", (int)strlen(names[i]) - 1, names[i],
@@ -411,11 +389,11 @@ static pid_t *start_tasks(int tasks, bool threaded)
 	char byte;
 
 	if (!pids || pipe(ready))
-		fail("pipe");
+		die("pipe");
 	for (int i = 0; i < tasks; i++) {
 		pids[i] = fork();
 		if (pids[i] < 0)
-			fail("fork");
+			die("fork");
 		if (!pids[i]) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			touch(map(8 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS), 8 * PAGE);
@@ -428,7 +406,7 @@ static pid_t *start_tasks(int tasks, bool threaded)
 	}
 	for (int i = 0; i < tasks; i++)
 		if (read(ready[0], &byte, 1) != 1)
-			fail("read");
+			die("read");
 	close(ready[0]);
 	close(ready[1]);
 	return pids;
@@ -481,12 +459,12 @@ static void oom(int tasks)
 	pids = start_tasks(tasks, false);
 	put_number("/sys/fs/cgroup/cgroup.procs", getpid());
 	put_number(CGROUP "memory.max", field(CGROUP "memory.current", "") + 32 * MIB);
-	try_write(CGROUP "memory.swap.max", "0");
+	try_put(CGROUP "memory.swap.max", "0");
 
 	put(TRACING "trace_clock", "x86-tsc");
-	probed = try_write(TRACING "kprobe_events", "p:figures/select_start out_of_memory\n") &&
-		 try_write(TRACING "kprobe_events", "p:figures/select_end oom_kill_process\n") &&
-		 try_write(TRACING "events/figures/enable", "1");
+	probed = try_put(TRACING "kprobe_events", "p:figures/select_start out_of_memory\n") &&
+		 try_put(TRACING "kprobe_events", "p:figures/select_end oom_kill_process\n") &&
+		 try_put(TRACING "events/figures/enable", "1");
 	for (int i = 0; i < 5; i++) {
 		uint64_t start, end;
 		int status;
@@ -495,7 +473,7 @@ static void oom(int tasks)
 		clear_trace();
 		pid = start_hog();
 		if (pid < 0 || waitpid(pid, &status, 0) != pid)
-			fail("fork");
+			die("fork");
 		right &= WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 		get(TRACING "trace");
 		start = stamp_of("select_start:");
@@ -503,7 +481,7 @@ static void oom(int tasks)
 		if (probed && start && end > start)
 			took[taken++] = end - start;
 	}
-	try_write(TRACING "events/figures/enable", "0");
+	try_put(TRACING "events/figures/enable", "0");
 	/* Nobody but the process that grew may have been killed. */
 	right &= waitpid(-1, NULL, WNOHANG) == 0;
 	if (taken)
@@ -557,7 +535,7 @@ static void percpu_asked(bool threaded)
 	char *line;
 
 	clear_trace();
-	if (!try_write(event, "1"))
+	if (!try_put(event, "1"))
 		return;
 	stop_tasks(start_tasks(1, threaded), 1);
 	put(event, "0");

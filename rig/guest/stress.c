@@ -185,29 +185,7 @@ static unsigned long random_below(unsigned long *state, unsigned long n)
 	return *state % n;
 }
 
-static bool try_put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, value, strlen(value)) >= 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-static void put(const char *path, const char *value)
-{
-	if (!try_put(path, value))
-		die(path);
-}
-
-static void put_number(const char *path, long value)
-{
-	char number[32];
-
-	snprintf(number, sizeof(number), "%ld", value);
-	put(path, number);
-}
+#include "files.h"
 
 static long get(const char *path, char *text, size_t size)
 {
