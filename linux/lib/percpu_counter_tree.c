@@ -797,8 +797,8 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 	u32 totals[PERCPU_COUNTER_TREE_NODE_COUNTERS];
 	const struct use *use = use_of(c);
 	unsigned long cpu;
-	u32 *word;
 	unsigned int i;
+	u32 *word;
 	bool moved;
 
 	/* Adds in progress may be missed: no ordering needed. */
