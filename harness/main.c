@@ -568,9 +568,7 @@ static void preempt_hook(void)
 
 	if (shim_preempt || !below(4))
 		return;
-	/* The library has room for so much that is on its way. */
-	if (depth > deepest && depth < min(nr_list, MAX_DEPTH + 0U) &&
-	    (depth + 1) * labs(inc) <= 1 << 25) {
+	if (depth > deepest && depth < min(nr_list, MAX_DEPTH + 0U)) {
 		deepest = depth;
 		add_on(cpu_list[depth], 0, inc);
 	}
@@ -618,7 +616,7 @@ static void range_is(unsigned long under, unsigned long over)
 
 static void test_use(unsigned int cpus)
 {
-	unsigned long b = 2UL << below(8), under = 0, over = 0;
+	unsigned long b = 2UL << below(7), under = 0, over = 0;
 	unsigned int nodes[LEVELS], levels, level, i;
 
 	boot(cpus, below(2), 0, false);
@@ -667,7 +665,7 @@ static void fill_node(unsigned int cpu, unsigned int level, long sign, long room
 		add_on(cpu, 0, sign * ((b << 2 * (level + 1)) - room));
 		return;
 	}
-	/* One add goes no higher than to the second level. */
+	/* Adds of 16 batches go no higher than to the second level. */
 	for (i = 0; i < (level == 2 ? 1 : 3); i++) {
 		add_on(cpu, 0, sign * (16 * b - room));
 		add_on(cpu, 0, sign * 16 * b);

@@ -30,8 +30,8 @@
  * only. A word that is not live is not used yet: what an add does to it is
  * void. The add makes it live, and tries again.
  *
- * Adds of more than 16 batches, and all adds before activation, go to another
- * word, @exact, instead.
+ * Adds of more than 4096, and all adds before activation, go to another word,
+ * @exact, instead.
  *
  * INVARIANT
  *
@@ -50,8 +50,8 @@
  *
  * Totals are kept modulo 2^27. All residues together are at most 2^25, see
  * max_batch(), so count tells which of the sums is meant: the one nearest to
- * it. Carries on their way are missing in count, and may be as much again: with
- * a batch of 8 on 512 CPUs, what 100,000 adds of the largest kind have in hand.
+ * it. Carries on their way are missing in count, and there is room for 2^24 in
+ * them: 4096 of the largest adds, in progress at once.
  *
  * ERROR BOUND
  *
@@ -76,16 +76,15 @@
  *
  * OSCILLATION
  *
- * A carry moves the window of its CPU, so that the total is a quarter of a
- * batch short of the middle or, after a large add, so far from the end it came
- * from that the reverse of the add is inside. So a count that goes on in one
- * direction carries once in 3/4 of a batch, one that turns needs a quarter of a
- * batch of net change for it, and one that goes back and forth by less than a
+ * A carry moves the window of its CPU, so that the total is an eighth of a
+ * batch from the end it came from or, after a larger add, so far that the
+ * reverse of the add is inside. So a count that goes on in one direction
+ * carries once in 7/8 of a batch, one that turns needs an eighth of a batch of
+ * net change for it, and one that goes back and forth in steps of less than a
  * batch carries once at most. Likewise a node which has passed on its count is
  * empty, and needs another threshold's worth of net change. So the root is
  * written once per threshold of its children at most, or where these are the
- * CPUs, per quarter of a batch, however a sum swings and whatever the
- * alignment.
+ * CPUs, per eighth of a batch, however a sum swings and whatever the alignment.
  *
  * The window can only be moved on the CPU whose total has left it. If the task
  * has been moved to another CPU since, or something else was added, it is left
@@ -129,10 +128,11 @@
  * A counter orders nothing but itself: all operations on words, nodes, root and
  * @exact are relaxed. Two things are ordered. Words and items are zeroed before
  * @level0 is published by smp_store_release(): adders and sums reach words
- * through an address dependency on @level0, and use_of() has a smp_rmb() before
- * anything in the items is read. And the bit of a CPU is set before its word
- * goes live, by the same CPU, by a fully ordered test_and_set_bit(): whoever
- * knows that an add to that word is complete sees the bit.
+ * through an address dependency on @level0, and percpu_counter_tree_use() has a
+ * smp_rmb() before anything in the items is read. And the bit of a CPU is set
+ * before its word goes live, by the same CPU, by a fully ordered
+ * test_and_set_bit(): whoever knows that an add to that word is complete sees
+ * the bit.
  *
  * The map is read without a lock: each entry is one u16 that always names a
  * node of the next level or the root.
@@ -175,8 +175,8 @@
 /* How far all residues together may go, in powers of two. */
 #define RESIDUE_BITS	25
 
-/* In the map: carry to the root. */
-#define TO_ROOT	U16_MAX
+/* In the map: carry to the root. The first item of a group is no node. */
+#define TO_ROOT	0
 
 /* Nodes of each level, their sum, and the number of levels that have any. */
 static unsigned int nr_nodes[PERCPU_COUNTER_TREE_MAX_LEVELS] __ro_after_init;
@@ -190,21 +190,16 @@ static unsigned int nr_levels __ro_after_init;
 static unsigned long half_batches __ro_after_init;
 static unsigned int nr_cpus __ro_after_init;
 
-/*
- * The first items of a group: its range, which CPUs have added to it, and which
- * nodes have got a carry.
- */
-struct use {
-	atomic_long_t under;
-	atomic_long_t over;
-	unsigned long cpus[];
-};
-
+/* Items of a group that are no nodes but its struct percpu_counter_tree_use. */
 static unsigned int use_items __ro_after_init;
 
-/* The map: leaf of a CPU, and parent of a node. Written under map_mutex. */
+/*
+ * The map: leaf of a CPU, and parent of a node. Written under map_mutex. A node
+ * goes by its number among the items of a group.
+ */
 static DEFINE_PER_CPU_READ_MOSTLY(u16, cpu_leaf) = TO_ROOT;
-static u16 parent[PERCPU_COUNTER_TREE_STATIC_NODES + 1] __read_mostly;
+static u16 parent[PERCPU_COUNTER_TREE_STATIC_USE_ITEMS +
+		  PERCPU_COUNTER_TREE_STATIC_NODES] __read_mostly;
 static DEFINE_MUTEX(map_mutex);
 
 /* What is known of each CPU, and room to rank them; under map_mutex. */
@@ -344,7 +339,8 @@ static int cmp_rank(const void *a, const void *b)
  */
 static void write_map(unsigned int turn)
 {
-	unsigned int units_base = 0, base = 0, nr_units = 0, level, cpu, i, j;
+	unsigned int units_base = 0, base = use_items, nr_units = 0;
+	unsigned int level, cpu, i, j;
 	u16 node;
 
 	for_each_possible_cpu(cpu)
@@ -463,18 +459,18 @@ static int map_show(struct seq_file *m, void *unused)
 		   nr_cpus, nr_all_nodes, nr_levels, bound_in_batches());
 
 	mutex_lock(&map_mutex);
-	for (node = 0; node < nr_all_nodes; node++) {
+	for (node = use_items; node < use_items + nr_all_nodes; node++) {
 		cpumask_clear(cpus);
 		for_each_possible_cpu(cpu)
 			for (i = per_cpu(cpu_leaf, cpu); i != TO_ROOT;
 			     i = parent[i])
 				if (i == node)
 					cpumask_set_cpu(cpu, cpus);
-		seq_printf(m, "node %u to ", node);
+		seq_printf(m, "node %u to ", node - use_items);
 		if (parent[node] == TO_ROOT)
 			seq_puts(m, "root");
 		else
-			seq_printf(m, "%u", parent[node]);
+			seq_printf(m, "%u", parent[node] - use_items);
 		seq_printf(m, " cpus %*pbl\n", cpumask_pr_args(cpus));
 	}
 	mutex_unlock(&map_mutex);
@@ -513,13 +509,15 @@ subsys_initcall(percpu_counter_tree_topology_init);
  */
 int __init percpu_counter_tree_subsystem_init(void)
 {
-	unsigned int base = 0, level, cpu, i;
+	unsigned int base, level, cpu, i;
 
-	/* Enough levels, and u16 holds the number of a node and of a CPU. */
+	/* Enough levels, and u16 holds the number of an item and of a CPU. */
 	BUILD_BUG_ON(PERCPU_COUNTER_TREE_LEVEL4 >
 		     PERCPU_COUNTER_TREE_FANOUT);
-	BUILD_BUG_ON(PERCPU_COUNTER_TREE_STATIC_NODES >= TO_ROOT);
+	BUILD_BUG_ON(ARRAY_SIZE(parent) > U16_MAX);
 	BUILD_BUG_ON(CONFIG_NR_CPUS > U16_MAX);
+	/* As PERCPU_COUNTER_TREE_USE_ITEMS() has it. */
+	BUILD_BUG_ON(PERCPU_COUNTER_TREE_STATIC_USE_ITEMS > BITS_PER_LONG);
 	/* Residues, and carries on their way, are a quarter of a total each. */
 	BUILD_BUG_ON(RESIDUE_BITS + 2 + SHIFT > 32);
 
@@ -555,7 +553,7 @@ int __init percpu_counter_tree_subsystem_init(void)
 		domains[cpu].id[PERCPU_COUNTER_TREE_NUMA] = cpu_to_node(cpu);
 	}
 	/* Parents of nodes that no CPU needs: any will do, see write_map() */
-	for (level = 0; level < nr_levels; level++) {
+	for (level = 0, base = use_items; level < nr_levels; level++) {
 		for (i = base; i < base + nr_nodes[level]; i++)
 			parent[i] = level + 1 < nr_levels ?
 				    base + nr_nodes[level] : TO_ROOT;
@@ -581,11 +579,10 @@ size_t percpu_counter_tree_items_size_many(unsigned int n)
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_items_size_many);
 
-/* With larger batches, residues or one add would be too much for a total. */
+/* With larger batches, all residues would be too much for a total. */
 static unsigned long max_batch(void)
 {
-	return min(rounddown_pow_of_two(2 * BIT(RESIDUE_BITS) / half_batches),
-		   BIT(RESIDUE_BITS) / 32);
+	return rounddown_pow_of_two(2 * BIT(RESIDUE_BITS) / half_batches);
 }
 
 /**
@@ -669,7 +666,7 @@ int percpu_counter_tree_activate_many(struct percpu_counter_tree *c,
 			/*
 			 * Pairs with the address dependencies on @level0 in
 			 * percpu_counter_tree_add() and sum_some(), and with
-			 * smp_rmb() in use_of().
+			 * smp_rmb() in percpu_counter_tree_use().
 			 */
 			smp_store_release(&c[i].level0, level0 + i);
 		}
@@ -730,12 +727,10 @@ void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
 
-/* Who uses the group of @c, whose @level0 has been seen. */
-static struct use *use_of(const struct percpu_counter_tree *c)
+/* A bit for each CPU that has added to the group. */
+static unsigned long *cpus_of(struct percpu_counter_tree_use *use)
 {
-	/* Pairs with smp_store_release() in ..._activate_many(). */
-	smp_rmb();
-	return (struct use *)c->items;
+	return use->mask + BITS_TO_LONGS(use_items + nr_all_nodes);
 }
 
 static u32 offset_field(u32 word)
@@ -752,10 +747,10 @@ static u32 total_of(const struct percpu_counter_tree *c, u32 word)
 	       (offset_field(word) << (c->unit_shift + SHIFT));
 }
 
-/* Where a total is in its window; half a batch if its residue is 0. */
-static long position_of(const struct percpu_counter_tree *c, u32 word)
+/* Where a total is in its window, shifted; half a batch if its residue is 0. */
+static u32 position_of(const struct percpu_counter_tree *c, u32 word)
 {
-	return (word & (c->batch - 1)) >> SHIFT;
+	return word & (c->batch - BIT(SHIFT));
 }
 
 /* @word with its window so moved that its position is @units more. */
@@ -774,20 +769,21 @@ static u32 first_word(const struct percpu_counter_tree *c)
 }
 
 /*
- * After an add of @inc has left the window: move it so that the total is a
- * quarter of a batch short of its middle, or so far from the end it came from
- * that the reverse of the add stays inside.
+ * After an add of @step, shifted, has left the window: move it so that the
+ * total is an eighth of a batch from the end it came from, or so far that the
+ * reverse of the add stays inside.
  */
-static u32 recentre(const struct percpu_counter_tree *c, u32 word, long inc)
+static u32 recentre(const struct percpu_counter_tree *c, u32 word, s32 step)
 {
-	long batch = c->batch >> SHIFT, unit = 1L << c->unit_shift, want;
+	s32 unit = BIT(SHIFT) << c->unit_shift, batch = c->batch;
+	s32 least = c->batch / 8, want;
 
-	if (inc > 0)
-		want = clamp(inc, batch / 4, batch - unit) + unit - 1;
+	if (step > 0)
+		want = clamp(step, least, batch - unit) + unit - 1;
 	else
-		want = clamp(batch + inc - 1, unit - 1, batch - batch / 4);
-	return move_window(c, word,
-			   (want - position_of(c, word)) >> c->unit_shift);
+		want = batch - 1 - clamp(-step, least, batch - unit);
+	return move_window(c, word, (want - (s32)position_of(c, word)) >>
+				    (c->unit_shift + SHIFT));
 }
 
 /* Sum up to eight counters that share a node. */
@@ -795,7 +791,7 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 		     unsigned int n, long *sums)
 {
 	u32 totals[PERCPU_COUNTER_TREE_NODE_COUNTERS];
-	const struct use *use = use_of(c);
+	const unsigned long *cpus = cpus_of(percpu_counter_tree_use(c));
 	unsigned long cpu;
 	unsigned int i;
 	u32 *word;
@@ -807,7 +803,7 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 			sums[i] = atomic_long_read(&c[i].count);
 			totals[i] = 0;
 		}
-		for_each_set_bit(cpu, use->cpus, nr_cpu_ids) {
+		for_each_set_bit(cpu, cpus, nr_cpu_ids) {
 			word = per_cpu_ptr(level0, cpu);
 			for (i = 0; i < n; i++)
 				totals[i] += total_of(c, READ_ONCE(word[i]));
@@ -859,42 +855,8 @@ void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_precise_sum_many);
 
-/**
- * percpu_counter_tree_approximate_accuracy_range() - Error bound of a sum
- * @c: The counter.
- * @under: Increased by how far an approximate sum of @c may be below the
- *	   precise one, in the caller's unit.
- * @over: Increased by how far an approximate sum of @c may be above the precise
- *	  one.
- *
- * Adds to both, so that ranges of several counters can be summed. Holds while
- * no add is in progress, for a sum that was read before: a range gets wider
- * when another CPU begins to use the group. It is the same for all counters of
- * a group of up to eight.
- *
- * Context: Any. O(1).
- */
-void
-percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
-					       unsigned long *under,
-					       unsigned long *over)
-{
-	struct use *use;
-
-	/*
-	 * No ordering: holds while no add is in progress, so @level0 is visible
-	 * if there is any residue.
-	 */
-	if (!READ_ONCE(c->level0))
-		return;
-	use = use_of(c);
-	*under += atomic_long_read(&use->under);
-	*over += atomic_long_read(&use->over);
-}
-EXPORT_SYMBOL_GPL(percpu_counter_tree_approximate_accuracy_range);
-
 /* Mark a CPU or a node as used, if it is not, and make the range fit. */
-static void mark(struct use *use, unsigned long *mask, unsigned int nr,
+static void mark(struct percpu_counter_tree_use *use, unsigned long *mask, unsigned int nr,
 		 long under, long over)
 {
 	if (test_bit(nr, mask) || test_and_set_bit(nr, mask))
@@ -903,15 +865,15 @@ static void mark(struct use *use, unsigned long *mask, unsigned int nr,
 	atomic_long_add(over, &use->over);
 }
 
-/* The first add of this CPU to this counter. */
+/* The first add of this CPU to this counter was void. */
 static noinline void make_live(struct percpu_counter_tree *c)
 {
+	struct percpu_counter_tree_use *use = percpu_counter_tree_use(c);
 	long half = c->batch >> (SHIFT + 1);
-	struct use *use = use_of(c);
 	u32 old;
 
 	guard(preempt)();
-	mark(use, use->cpus, smp_processor_id(), half - 1, half);
+	mark(use, cpus_of(use), smp_processor_id(), half - 1, half);
 	old = this_cpu_read(*c->level0);
 	do {
 		/* An interrupt was faster. */
@@ -943,33 +905,29 @@ static unsigned long node_add(atomic_long_t *node, unsigned long carry,
 	return up;
 }
 
-static unsigned long *used_nodes(const struct percpu_counter_tree *c)
-{
-	return use_of(c)->cpus + BITS_TO_LONGS(nr_cpu_ids);
-}
-
 /* The first carry to a node. */
 static noinline void mark_node(struct percpu_counter_tree *c, u16 node,
 			       long threshold)
 {
+	struct percpu_counter_tree_use *use = percpu_counter_tree_use(c);
 	long most = threshold - (1L << c->unit_shift);
 
-	mark(use_of(c), used_nodes(c), node, most, most);
+	mark(use, use->mask, node, most, most);
 }
 
 static void climb(struct percpu_counter_tree *c, unsigned long carry)
 {
-	/* Any CPU's leaf will do, and any version of the map. */
-	u16 node = READ_ONCE(*raw_cpu_ptr(&cpu_leaf));
-	struct percpu_counter_tree_level_item *item;
+	const struct percpu_counter_tree_use *use = percpu_counter_tree_use(c);
 	long threshold = c->batch >> SHIFT;
+	/* Any CPU's leaf will do, and any version of the map. */
+	u16 node = this_cpu_read(cpu_leaf);
 
 	for (; node != TO_ROOT; node = READ_ONCE(parent[node])) {
 		threshold <<= THRESHOLD_SHIFT;
-		if (unlikely(!test_bit(node, used_nodes(c))))
+		if (unlikely(!test_bit(node, use->mask)))
 			mark_node(c, node, threshold);
-		item = c->items + use_items + node;
-		carry = node_add(&item->count[c->index], carry, threshold);
+		carry = node_add(&c->items[node].count[c->index], carry,
+				 threshold);
 		if (!carry)
 			return;
 	}
@@ -990,21 +948,20 @@ static void climb(struct percpu_counter_tree *c, unsigned long carry)
  */
 void percpu_counter_tree_carry(struct percpu_counter_tree *c, u32 new, long inc)
 {
-	u32 old = new - ((u32)inc << SHIFT), next;
-	long carry;
+	u32 step = (u32)inc << SHIFT, next;
+	s32 carry;
 
-	if (!(new & LIVE)) {
-		/* This add was void. */
+	if (unlikely(!(new & LIVE))) {
 		make_live(c);
 		percpu_counter_tree_add(c, inc);
 		return;
 	}
 
-	next = recentre(c, new, inc);
+	next = recentre(c, new, step);
 	if (this_cpu_cmpxchg(*c->level0, new, next) != new)
 		next = new;
-	carry = inc + position_of(c, old) - position_of(c, next);
+	carry = step + position_of(c, new - step) - position_of(c, next);
 	if (carry)
-		climb(c, carry);
+		climb(c, carry >> SHIFT);
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_carry);

@@ -108,6 +108,9 @@
 #define PERCPU_COUNTER_TREE_SHIFT	5
 #define PERCPU_COUNTER_TREE_LIVE	BIT(0)
 
+/* Adds of more than this do not go through the word of a CPU. */
+#define PERCPU_COUNTER_TREE_MAX_ADD	4096UL
+
 /**
  * struct percpu_counter_tree_level_item - A node of the tree
  * @count: Residue of up to eight counters of a group.
@@ -121,11 +124,17 @@ struct percpu_counter_tree_level_item {
 
 #ifdef CONFIG_SMP
 
-/* Items that say who uses the group: two words, a bit for each CPU and node. */
+/*
+ * Items that say who uses the group: two words, and a bit for each CPU and
+ * item. They are less than BITS_PER_LONG themselves, so one word more will do.
+ */
 #define PERCPU_COUNTER_TREE_USE_ITEMS(cpus, nodes)			\
-	DIV_ROUND_UP((2 + BITS_TO_LONGS(cpus) + BITS_TO_LONGS(nodes)) *	\
+	DIV_ROUND_UP((3 + BITS_TO_LONGS(cpus) + BITS_TO_LONGS(nodes)) *	\
 		     sizeof(long),					\
 		     sizeof(struct percpu_counter_tree_level_item))
+#define PERCPU_COUNTER_TREE_STATIC_USE_ITEMS				\
+	PERCPU_COUNTER_TREE_USE_ITEMS(PERCPU_COUNTER_TREE_CPUS,		\
+				      PERCPU_COUNTER_TREE_STATIC_NODES)
 
 /**
  * define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY - Bytes of items, at most
@@ -134,8 +143,7 @@ struct percpu_counter_tree_level_item {
  * A constant expression, never less than percpu_counter_tree_items_size_many().
  */
 #define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(n)			\
-	((PERCPU_COUNTER_TREE_USE_ITEMS(PERCPU_COUNTER_TREE_CPUS,	\
-					PERCPU_COUNTER_TREE_STATIC_NODES) + \
+	((PERCPU_COUNTER_TREE_STATIC_USE_ITEMS +			\
 	  PERCPU_COUNTER_TREE_STATIC_NODES) *				\
 	 DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS) *		\
 	 sizeof(struct percpu_counter_tree_level_item))
@@ -161,6 +169,19 @@ struct percpu_counter_tree {
 	atomic_long_t count;
 	atomic_long_t exact;
 	struct percpu_counter_tree_level_item *items;
+};
+
+/**
+ * struct percpu_counter_tree_use - Who uses a group: its first items
+ * @under: The range of the group,
+ * @over: which grows with each bit set.
+ * @mask: A bit for each item, of which those of nodes are set that have got a
+ *	  carry. From the next word on, a bit for each CPU that has added.
+ */
+struct percpu_counter_tree_use {
+	atomic_long_t under;
+	atomic_long_t over;
+	unsigned long mask[];
 };
 
 /* Topology of a CPU, outermost first; domains are named by numbers. */
@@ -192,10 +213,6 @@ void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
 				      unsigned int n);
 void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 					  unsigned int n, long *sums);
-void
-percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
-					       unsigned long *under,
-					       unsigned long *over);
 void percpu_counter_tree_carry(struct percpu_counter_tree *c, u32 new,
 			       long inc);
 
@@ -207,6 +224,15 @@ void percpu_counter_tree_place(const struct percpu_counter_tree_domains *at,
 			       unsigned int nr_nodes, u16 *node);
 void percpu_counter_tree_remap(unsigned int turn);
 #endif
+
+/* Who uses the group of @c, whose @level0 has been seen. */
+static inline struct percpu_counter_tree_use *
+percpu_counter_tree_use(const struct percpu_counter_tree *c)
+{
+	/* Pairs with smp_store_release() in ..._activate_many(). */
+	smp_rmb();
+	return (struct percpu_counter_tree_use *)c->items;
+}
 
 /**
  * percpu_counter_tree_add() - Add to a counter
@@ -224,13 +250,10 @@ percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 {
 	/* Pairs with smp_store_release() in ..._activate_many(). */
 	u32 __percpu *level0 = READ_ONCE(c->level0);
-	u32 batch = c->batch, step = (u32)inc << PERCPU_COUNTER_TREE_SHIFT;
-	bool one = __builtin_constant_p(inc) && (inc == 1 || inc == -1);
-	u32 new;
+	u32 step = (u32)inc << PERCPU_COUNTER_TREE_SHIFT, new;
 
-	/* More than 16 batches would climb to the root, or nearly: go there. */
-	if (unlikely(!level0 ||
-		     (!one && (unsigned long)inc + batch / 2 > batch))) {
+	if (unlikely(!level0 || inc + PERCPU_COUNTER_TREE_MAX_ADD >
+				2 * PERCPU_COUNTER_TREE_MAX_ADD)) {
 		/* No ordering: a sum promises none between adds. */
 		atomic_long_add(inc, &c->exact);
 		return;
@@ -238,7 +261,7 @@ percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 
 	new = this_cpu_add_return(*level0, step);
 	/* Do they differ in bits from the batch on, which is a power of two? */
-	if (unlikely((new ^ (new - step)) >= batch ||
+	if (unlikely((new ^ (new - step)) >= c->batch ||
 		     !(new & PERCPU_COUNTER_TREE_LIVE)))
 		percpu_counter_tree_carry(c, new, inc);
 }
@@ -258,6 +281,39 @@ percpu_counter_tree_approximate_sum(struct percpu_counter_tree *c)
 	unsigned long sum = atomic_long_read(&c->count);
 
 	return sum + atomic_long_read(&c->exact);
+}
+
+/**
+ * percpu_counter_tree_approximate_accuracy_range() - Error bound of a sum
+ * @c: The counter.
+ * @under: Increased by how far an approximate sum of @c may be below the
+ *	   precise one, in the caller's unit.
+ * @over: Increased by how far an approximate sum of @c may be above the precise
+ *	  one.
+ *
+ * Adds to both, so that ranges of several counters can be summed. Holds while
+ * no add is in progress, for a sum that was read before: a range gets wider
+ * when another CPU begins to use the group. It is the same for all counters of
+ * a group of up to eight.
+ *
+ * Context: Any. O(1).
+ */
+static inline void
+percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
+					       unsigned long *under,
+					       unsigned long *over)
+{
+	const struct percpu_counter_tree_use *use;
+
+	/*
+	 * No ordering: while no add is in progress, @level0 is visible if there
+	 * is any residue.
+	 */
+	if (!READ_ONCE(c->level0))
+		return;
+	use = percpu_counter_tree_use(c);
+	*under += atomic_long_read(&use->under);
+	*over += atomic_long_read(&use->over);
 }
 
 #else /* !CONFIG_SMP */

@@ -265,7 +265,7 @@ static void batch_desc(const unsigned long *batch, char *desc)
 }
 
 static const unsigned long batches[] = {
-	2, 8, 32, 4096
+	2, 8, 32, 256
 };
 
 KUNIT_ARRAY_PARAM(batch, batches, batch_desc);
@@ -563,7 +563,7 @@ static long random_increment(struct rnd_state *rnd, unsigned long batch)
 {
 	const unsigned long edges[] = {
 		0, 1, batch / 2 - 1, batch / 2, batch / 2 + 1, batch - 1, batch,
-		batch + 1, 3 * batch, 4 * batch, 16 * batch + 1, LONG_MAX,
+		batch + 1, 3 * batch, 4 * batch, 4096, 4097, LONG_MAX,
 		LONG_MIN,
 	};
 	u32 r = prandom_u32_state(rnd);
@@ -757,29 +757,27 @@ static void rounding(struct kunit *test)
 	}
 }
 
-/* Totals are 27 bits: pass that several times, and with the largest adds. */
+/* A sum goes far beyond what a total can hold, by the largest adds. */
 static void total_wraps(struct kunit *test)
 {
 	struct percpu_counter_tree *c = counters(test, 2, 1L << 20, false);
 	const struct cpumask *cpus = online_cpus(test);
-	unsigned long batch = 1UL << 20, sum = 0;
-	unsigned int i, cpu;
+	unsigned int i, j, cpu;
+	unsigned long sum = 0;
 	int sign;
 
-#ifdef CONFIG_SMP
-	batch = c->batch >> PERCPU_COUNTER_TREE_SHIFT;
-#endif
 	for (sign = 1; sign >= -1; sign -= 2, c++, sum = 0) {
-		for (i = 0; i < 600; i++) {
+		for (i = 0; i < 120; i++) {
 			cpu = cpumask_nth(i % cpumask_weight(cpus), cpus);
 			run_on(test, cpu);
-			add(c, sign * 16 * batch);
+			for (j = 0; j < 10000; j++)
+				add(c, sign * 4096);
 			add(c, sign);
-			sum += sign * (16 * batch + 1);
+			sum += sign * (10000 * 4096L + 1);
 		}
 		expect_sums_fit(test, c, sum);
 		expect_all_carried(test, c);
-		/* A batch for which 27 bits are not enough is reduced. */
+		/* Larger ones do not go there. */
 		add(c, LONG_MAX);
 		expect_sums_fit(test, c, sum + LONG_MAX);
 	}
@@ -810,9 +808,9 @@ static void follows_use(struct kunit *test)
 		}
 	}
 	/* Large adds go to the root: nobody holds anything back. */
-	add(&c[2], 1000 * batch);
-	add(&c[2], -16 * batch - 1);
-	KUNIT_EXPECT_EQ(test, 984 * batch - 1, approximate(&c[2]));
+	add(&c[2], 5000 * batch);
+	add(&c[2], -4097);
+	KUNIT_EXPECT_EQ(test, 5000 * batch - 4097, approximate(&c[2]));
 	KUNIT_EXPECT_EQ(test, range_of(&c[2]).over, used * batch / 2);
 }
 
