@@ -4,6 +4,7 @@
  * CPUs, any topology, any history.
  *
  * usage: main fast|full TEST...
+ *	  main levels		(how often cache lines of each level are written)
  *
  * Each case, that is a test with a number of CPUs and a seed, is a process of
  * its own, because the library starts once. CASE=, CPUS= and SEED= in the
@@ -1050,6 +1051,76 @@ static void test_threads(unsigned int cpus)
 	}
 }
 
+/* --- levels: no test, but what tells which batch and which factor between levels to choose */
+
+static unsigned int nr_lines, line_level[PERCPU_COUNTER_TREE_STATIC_NODES + 1];
+static unsigned long writes[LEVELS + 1];
+
+/* Each CPU in turn; one by one upwards, or by up to 64 up, and down again. */
+static void count_writes(unsigned int cpus, unsigned int adds, bool swing)
+{
+	static long last[PERCPU_COUNTER_TREE_STATIC_NODES + 1];
+	struct { unsigned int up, down; } *left = calloc(cpus, sizeof(*left));
+	unsigned int i, cpu, line;
+
+	memset(last, 0, sizeof(last));
+	memset(writes, 0, sizeof(writes));
+	group_init(1, batch, false);
+	for (i = 0; i < cpus * adds; i++) {
+		cpu = i % cpus;
+		if (!left[cpu].up && !left[cpu].down)
+			left[cpu].up = left[cpu].down = 1 + below(64);
+		shim_cpu = cpu;
+		percpu_counter_tree_add(&group[0], !swing || left[cpu].up ? 1 : -1);
+		if (left[cpu].up)
+			left[cpu].up--;
+		else
+			left[cpu].down--;
+		/* The root last. What hands on all it gets has been written, too. */
+		for (line = 0; line < nr_lines; line++) {
+			long now = atomic_long_read(line == nr_lines - 1 ? &group[0].count :
+						    &items[use_items + line].count[0]);
+
+			if (now != last[line])
+				writes[line_level[line]]++;
+			last[line] = now;
+		}
+	}
+	group_destroy();
+	free(left);
+}
+
+/* Writes to one line of each level, the root last, while each CPU adds 1000 times. */
+static void show_levels(unsigned int cpus, unsigned int adds)
+{
+	unsigned int nodes[LEVELS + 1], levels, level, swing, i;
+	unsigned long over;
+
+	shim_possible(cpus, false);
+	percpu_counter_tree_subsystem_init();
+	nr_list = cpus;
+	levels = percpu_counter_tree_geometry(cpus, nodes);
+	for (level = 0; level < levels; level++)
+		for (i = 0; i < nodes[level]; i++)
+			line_level[nr_lines++] = level;
+	line_level[nr_lines++] = levels;
+	nodes[levels] = 1;
+	for (batch = 4; batch <= 32; batch *= 2) {
+		over = cpus * batch / 2;
+		for (level = 0; level < levels; level++)
+			over += nodes[level] *
+				((batch << THRESHOLD_SHIFT * (level + 1)) - unit());
+		printf("batch %2lu factor %u  over %5lu", batch, 1 << THRESHOLD_SHIFT, over);
+		for (swing = 0; swing < 2; swing++) {
+			count_writes(cpus, adds, swing);
+			printf("  %s:", swing ? "up and down" : "up");
+			for (level = 0; level <= levels; level++)
+				printf(" %6lu", writes[level] * 1000 / nodes[level] / adds);
+		}
+		printf("\n");
+	}
+}
+
 /* --- which cases there are */
 
 static const unsigned int some[] = {
@@ -1125,6 +1196,10 @@ int main(int argc, char **argv)
 	u64 first = number("SEED", 1), seed;
 	int failed = 0, a;
 
+	if (argc > 1 && !strcmp(argv[1], "levels")) {
+		show_levels(only ?: 512, 2000);
+		return 0;
+	}
 	full = argc > 1 && !strcmp(argv[1], "full");
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	__sanitizer_set_death_callback(show_case);
