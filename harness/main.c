@@ -35,6 +35,7 @@
 #include "custom.h"
 #include "percpu_counter_tree.c"
 
+#define MAX_ADD		((long)PERCPU_COUNTER_TREE_MAX_ADD)
 #define NR_DOMAINS	PERCPU_COUNTER_TREE_NR_DOMAINS
 #define LEVELS		PERCPU_COUNTER_TREE_MAX_LEVELS
 #define MAX_N		20
@@ -411,7 +412,7 @@ static long some_inc(void)
 	case 1: return sign * (b / 2 + below(3) - 1);
 	case 2: return sign * (b + (int)below(3) - 1);
 	case 3: return sign * (b * 3 / 4);
-	case 4: return sign * (16 * b + (int)below(3) - 1);
+	case 4: return sign * (MAX_ADD + (int)below(3) - 1);
 	case 5: return sign * (4 * b * (1 + below(4)) + (int)below(3) - 1);
 	case 6: return below(3) ? sign * below(16 * b) : LONG_MAX;
 	case 7: return below(3) ? sign * below(16 * b) : LONG_MIN;
@@ -835,6 +836,30 @@ static void check_leaves(const struct percpu_counter_tree_domains *at, const u16
 	}
 }
 
+/* Domains of the same size are shared out evenly. */
+static void check_balance(unsigned int units)
+{
+	static struct percpu_counter_tree_domains at[NR_CPUS];
+	static u16 cpus[NR_CPUS], node[NR_CPUS], serves[NR_CPUS];
+	unsigned int size = 1 + below(min(units, 9U)), domains = units / size, nodes, most, i, d;
+
+	nodes = 1 + below(domains);
+	for (i = 0; i < domains * size; i++) {
+		cpus[i] = i;
+		for (d = 0; d < NR_DOMAINS; d++)
+			at[i].id[d] = i / size;
+	}
+	memset(serves, 0, sizeof(serves));
+	percpu_counter_tree_place(at, cpus, domains * size, nodes, node);
+	for (i = 0; i < domains; i++)
+		serves[node[i * size]]++;
+	most = DIV_ROUND_UP(domains, nodes);
+	for (i = 0; i < nodes; i++)
+		CHECK(serves[i] == most || serves[i] == domains / nodes,
+		      "%u domains of %u, %u nodes: node %u serves %u", domains, size, nodes, i,
+		      serves[i]);
+}
+
 static void test_placement(unsigned int units)
 {
 	static struct percpu_counter_tree_domains at[NR_CPUS];
@@ -851,6 +876,7 @@ static void test_placement(unsigned int units)
 			CHECK(node[i] < nodes && (i ? node[i] - node[i - 1] < 2U : !node[i]),
 			      "unit %u to node %u", i, node[i]);
 		check_leaves(at, node, units, nodes, NR_DOMAINS);
+		check_balance(units);
 	}
 }
 
