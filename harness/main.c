@@ -600,6 +600,53 @@ static void test_preempted(unsigned int cpus)
 	}
 }
 
+/* --- held_up: a sum changes by more than a total can tell, while it is read */
+
+static unsigned int held_up_at;
+static long held_up_by;
+
+static void held_up_hook(void)
+{
+	unsigned int cpu = shim_cpu, i;
+
+	if (held_up_at--)
+		return;
+	shim_hook = NULL;
+	/* Three quarters of what a total holds, which looks like a quarter less. */
+	for (i = 0; i < (3 << 25) / MAX_ADD; i++)
+		add_on(cpu_list[i % nr_list], 0, held_up_by);
+	shim_cpu = cpu;
+}
+
+static void test_held_up(unsigned int cpus)
+{
+	long sign, before, sum;
+	unsigned int at, i;
+	bool reached;
+
+	boot(cpus, false, 0, false);
+	for (sign = -1; sign <= 1; sign += 2) {
+		held_up_by = sign * MAX_ADD;
+		for (at = 0, reached = true; reached; at++) {
+			group_init(1, 2UL << below(6), false);
+			for (i = 0; i < nr_list; i++)
+				add_on(cpu_list[i], 0, some_inc());
+			before = ref[0];
+			held_up_at = at;
+			shim_hook = held_up_hook;
+			sum = percpu_counter_tree_precise_sum(&group[0]);
+			reached = !shim_hook;
+			shim_hook = NULL;
+			CHECK(sign * (sum - before) >= 0 && sign * ((long)ref[0] - sum) >= 0,
+			      "precise sum %ld, while it went from %ld to %ld", sum, before,
+			      (long)ref[0]);
+			check_all();
+			group_destroy();
+		}
+		CHECK(at > 2, "nothing to hold up");
+	}
+}
+
 /* Windows of CPUs, and so all carries, move by units. */
 static long unit(void)
 {
@@ -1175,6 +1222,7 @@ static const struct test {
 } tests[] = {
 	{ "random", test_random, 1024, 8192, 1025, 1 },
 	{ "preempted", test_preempted, 40, 257, 65, 2 },
+	{ "held_up", test_held_up, 10, 33, 17, 1 },
 	{ "use", test_use, 300, 8192, 1025, 1 },
 	{ "ends", test_ends, 300, 8192, 8192, 2 },
 	{ "oscillation", test_oscillation, 20, 513, 129, 1 },
