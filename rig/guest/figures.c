@@ -58,31 +58,14 @@ static void die(const char *what)
 /* Read a whole file into text. */
 static char *get(const char *path)
 {
-	int fd = open(path, O_RDONLY);
-	size_t length = 0;
-	ssize_t n;
-
-	if (fd < 0)
+	if (try_get(path, text, sizeof(text)) < 0)
 		die(path);
-	while ((n = read(fd, text + length, sizeof(text) - 1 - length)) > 0)
-		length += n;
-	close(fd);
-	text[length] = 0;
 	return text;
 }
 
-/* The number behind a name at the start of a line of a file, or -1. */
 static long field(const char *path, const char *name)
 {
-	char *line = get(path);
-
-	while (line) {
-		line += *line == '\n';
-		if (!strncmp(line, name, strlen(name)))
-			return strtol(line + strlen(name), NULL, 10);
-		line = strchr(line, '\n');
-	}
-	return -1;
+	return number(get(path), name);
 }
 
 static void clear_trace(void)

@@ -187,36 +187,11 @@ static unsigned long random_below(unsigned long *state, unsigned long n)
 
 #include "files.h"
 
-static long get(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t length = 0;
-	ssize_t n = 0;
-
-	if (fd < 0)
-		return -1;
-	while (length < size - 1 &&
-	       (n = read(fd, text + length, size - 1 - length)) > 0)
-		length += n;
-	close(fd);
-	text[length] = 0;
-	return n < 0 ? -1 : (long)length;
-}
-
-/* The number behind a name at the start of a line of a file, or -1. */
 static long field(const char *path, const char *name)
 {
-	char *line = smaps_text;
-
-	if (get(path, smaps_text, sizeof(smaps_text)) < 0)
+	if (try_get(path, smaps_text, sizeof(smaps_text)) < 0)
 		return -1;
-	while (line) {
-		line += *line == '\n';
-		if (!strncmp(line, name, strlen(name)))
-			return strtol(line + strlen(name), NULL, 10);
-		line = strchr(line, '\n');
-	}
-	return -1;
+	return number(smaps_text, name);
 }
 
 /* Counters of a process in KiB. */
@@ -224,26 +199,19 @@ struct rss {
 	long all, anon, file, shmem, swap;
 };
 
-static long status_field(const char *name)
-{
-	char *at = strstr(status_text, name);
-
-	return at ? strtol(at + strlen(name), NULL, 10) : -1;
-}
-
 static bool read_status(const char *pid, struct rss *rss)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/%s/status", pid);
-	if (get(path, status_text, sizeof(status_text)) <= 0 ||
-	    status_field("\nVmRSS:") < 0)
+	if (try_get(path, status_text, sizeof(status_text)) <= 0 ||
+	    number(status_text, "VmRSS:") < 0)
 		return false;
-	rss->all = status_field("\nVmRSS:");
-	rss->anon = status_field("\nRssAnon:");
-	rss->file = status_field("\nRssFile:");
-	rss->shmem = status_field("\nRssShmem:");
-	rss->swap = status_field("\nVmSwap:");
+	rss->all = number(status_text, "VmRSS:");
+	rss->anon = number(status_text, "RssAnon:");
+	rss->file = number(status_text, "RssFile:");
+	rss->shmem = number(status_text, "RssShmem:");
+	rss->swap = number(status_text, "VmSwap:");
 	return true;
 }
 
@@ -260,7 +228,7 @@ static bool read_smaps(const char *pid, struct rss *rss)
 
 	*rss = (struct rss){ 0 };
 	snprintf(path, sizeof(path), "/proc/%s/smaps", pid);
-	if (get(path, smaps_text, sizeof(smaps_text)) <= 0)
+	if (try_get(path, smaps_text, sizeof(smaps_text)) <= 0)
 		return false;
 	for (line = smaps_text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
@@ -1352,11 +1320,11 @@ static void take_counts(long *count)
 	count[INJECTED_PAGE] = injected(DEBUGFS "fail_page_alloc/times");
 	count[INJECTED_SLAB] = injected(DEBUGFS "failslab/times");
 	count[ACTIVATED] = 0;
-	if (get(TRACING "kprobe_profile", smaps_text, sizeof(smaps_text)) > 0)
+	if (try_get(TRACING "kprobe_profile", smaps_text, sizeof(smaps_text)) > 0)
 		for (char *at = smaps_text; (at = strstr(at, "probe")); at += 6)
 			count[ACTIVATED] += atol(at + 6);
 	entries = "entries-in-buffer/entries-written: ";
-	if (get(TRACING "trace", smaps_text, sizeof(smaps_text)) > 0) {
+	if (try_get(TRACING "trace", smaps_text, sizeof(smaps_text)) > 0) {
 		char *at = strstr(smaps_text, entries);
 
 		at = at ? strchr(at + strlen(entries), '/') : NULL;
@@ -1408,7 +1376,7 @@ static bool no_leaks(void)
 			return false;
 		}
 	}
-	if (get(DEBUGFS "kmemleak", text, sizeof(text)) < 0) {
+	if (try_get(DEBUGFS "kmemleak", text, sizeof(text)) < 0) {
 		failure("kmemleak cannot be read");
 		return false;
 	}
