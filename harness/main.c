@@ -78,7 +78,7 @@ static void note(const char *what, unsigned int depth, unsigned int i, long valu
 }
 
 /* Adds on their way, outermost first, and all that were begun, the last 64 of them. */
-static struct add { unsigned int i; long inc; } adding[MAX_DEPTH], begun[64];
+static struct add { unsigned int i; long inc; } adding[MAX_DEPTH + 1], begun[64];
 static unsigned int depth, nr_begun;
 
 static void show_case(void)
@@ -563,9 +563,21 @@ static void test_random(unsigned int cpus)
 
 static unsigned int deepest;
 
+/* What a CPU can add in the direction of @inc without a carry, in one add. */
+static long live_room(unsigned int i, long inc)
+{
+	u32 word = group[0].level0 ? *per_cpu_ptr(group[0].level0, cpu_list[i]) : 0;
+	long position = position_of(&group[0], word) >> SHIFT;
+
+	if (!(word & LIVE))
+		return 0;
+	return inc > 0 ? min((long)(group[0].batch >> SHIFT) - 1 - position, MAX_ADD) :
+			 -min(position, MAX_ADD);
+}
+
 static void preempt_hook(void)
 {
-	unsigned int cpu = shim_cpu;
+	unsigned int cpu = shim_cpu, i;
 	long inc = adding[0].inc, off;
 
 	if (shim_preempt || !below(4))
@@ -574,8 +586,13 @@ static void preempt_hook(void)
 		deepest = depth;
 		add_on(cpu_list[depth], 0, inc);
 	}
-	shim_cpu = cpu;
 	shim_hook = NULL;
+	/* Carries on their way took along what CPUs and nodes held: let these fill again. */
+	if (depth == min(nr_list, MAX_DEPTH + 0U))
+		for (i = 0; i < nr_list; i++)
+			while (live_room(i, inc))
+				add_on(cpu_list[i], 0, live_room(i, inc));
+	shim_cpu = cpu;
 	off = percpu_counter_tree_precise_sum(&group[0]) - ref[0];
 	shim_hook = preempt_hook;
 	CHECK(off % inc == 0 && off / inc >= 0 && off / inc <= depth,
@@ -590,9 +607,18 @@ static void test_preempted(unsigned int cpus)
 	for (log = 1; log < 32; log++) {
 		group_init(1, 1UL << log, false);
 		for (i = 0; i < 20; i++) {
+			long inc = min(16L << below(log + 1), MAX_ADD), j;
+
+			/* All hold back the utmost, or something. */
+			inc *= below(2) ? 1 : -1;
+			for (j = below(2) ? nr_list : below(nr_list); j--;) {
+				add_on(cpu_list[j], 0, 0);
+				while (live_room(j, inc))
+					add_on(cpu_list[j], 0, live_room(j, inc));
+			}
 			shim_hook = preempt_hook;
 			deepest = 0;
-			add_on(cpu_list[0], 0, (below(2) ? 16L : -16L) << below(log + 1));
+			add_on(cpu_list[0], 0, inc);
 			shim_hook = NULL;
 			check_all();
 		}
@@ -1151,8 +1177,8 @@ static void count_writes(unsigned int cpus, unsigned int adds, bool swing)
 			left[cpu].down--;
 		/* The root last. What hands on all it gets has been written, too. */
 		for (line = 0; line < nr_lines; line++) {
-			long now = atomic_long_read(line == nr_lines - 1 ? &group[0].count :
-						    &items[use_items + line].count[0]);
+			unsigned int item = line == nr_lines - 1 ? 0 : head_items + line;
+			long now = atomic_long_read(&items[item].count[0]);
 
 			if (now != last[line])
 				writes[line_level[line]]++;

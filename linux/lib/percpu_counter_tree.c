@@ -4,7 +4,7 @@
  *
  * HOW IT WORKS
  *
- *	root                 count
+ *	                     root
  *	                   /       \
  *	level 2       node           node          from 129 CPUs on
  *	            /  ...  \      /  ...  \
@@ -15,11 +15,13 @@
  * Each CPU keeps the running total of what it has added; nothing ever takes
  * from it. It also has a window, one batch wide, around what it has carried. An
  * add changes the total with one this_cpu_add_return(). If that leaves the
- * window, the window follows by whole batches and the add carries by how much:
- * to the leaf that serves the CPU. A node collects carries and, when what it
+ * window, the window follows, and the add carries by how much it has moved: to
+ * the leaf that serves the CPU. A node collects carries and, when what it
  * holds reaches its threshold (4 batches in a leaf, 4 times as much with each
  * level), hands all of it to its parent in the same compare-and-exchange that
- * empties it. What leaves the topmost nodes is added to the root.
+ * empties it. What leaves the topmost nodes is added to the root. Like a node,
+ * the root has a cache line outside of struct percpu_counter_tree: that is read
+ * by each add.
  *
  * The word of a CPU is 32 bits wide:
  *
@@ -41,17 +43,20 @@
  * just what it loses. So when no carry is on its way, for any history and any
  * path that carries took,
  *
- *	sum of all totals = count + sum of all residues
+ *	sum of all totals = root + sum of all residues
  *
  * The precise sum is @exact + sum of all totals. A carry on its way does not
  * change it, an add is visible to it once its one per-CPU operation is done,
  * and an offline CPU still counts. The nodes exist to make the root good: the
- * approximate sum is @exact + count.
+ * approximate sum is @exact + root.
  *
- * Totals are kept modulo 2^27. All residues together are at most 2^25, see
- * max_batch(), so count tells which of the sums is meant: the one nearest to
- * it. Carries on their way are missing in count, and there is room for 2^24 in
- * them: 4096 of the largest adds, in progress at once.
+ * Totals are kept modulo 2^27. All residues together are at most 2^22, see
+ * max_batch(), so the root tells which of the sums is meant: the one nearest to
+ * it. Carries on their way are missing in the root. Each is what was added, at
+ * most 4096, and what it took along: a batch and a threshold of each level at
+ * most. There is room for 2^25: with a batch of 8 on 512 CPUs for 7,800 of the
+ * largest, whose tasks are all preempted at once, and with the worst batch and
+ * number of CPUs for 180.
  *
  * ERROR BOUND
  *
@@ -79,12 +84,13 @@
  * A carry moves the window of its CPU, so that the total is an eighth of a
  * batch from the end it came from or, after a larger add, so far that the
  * reverse of the add is inside. So a count that goes on in one direction
- * carries once in 7/8 of a batch, one that turns needs an eighth of a batch of
- * net change for it, and one that goes back and forth in steps of less than a
- * batch carries once at most. Likewise a node which has passed on its count is
- * empty, and needs another threshold's worth of net change. So the root is
- * written once per threshold of its children at most, or where these are the
- * CPUs, per eighth of a batch, however a sum swings and whatever the alignment.
+ * carries once in 7/8 of a batch, or in B - 1 if that is less; one that turns
+ * needs an eighth of a batch of net change for it, at least 1; and one that
+ * goes back and forth by adds of at most B - U carries once at most. Likewise a
+ * node which has passed on its count is empty, and needs another threshold's
+ * worth of net change. So the root is written once per threshold of its
+ * children at most, or where these are the CPUs, per eighth of a batch, however
+ * a sum swings and whatever the alignment.
  *
  * The window can only be moved on the CPU whose total has left it. If the task
  * has been moved to another CPU since, or something else was added, it is left
@@ -128,11 +134,11 @@
  * A counter orders nothing but itself: all operations on words, nodes, root and
  * @exact are relaxed. Two things are ordered. Words and items are zeroed before
  * @level0 is published by smp_store_release(): adders and sums reach words
- * through an address dependency on @level0, and percpu_counter_tree_use() has a
- * smp_rmb() before anything in the items is read. And the bit of a CPU is set
- * before its word goes live, by the same CPU, by a fully ordered
- * test_and_set_bit(): whoever knows that an add to that word is complete sees
- * the bit.
+ * through an address dependency on @level0, and percpu_counter_tree_use()
+ * and percpu_counter_tree_root() have a smp_rmb() before anything in the items
+ * is read. And the bit of a CPU is set before its word goes live, by the same
+ * CPU, by a fully ordered test_and_set_bit(): whoever knows that an add to that
+ * word is complete sees the bit.
  *
  * The map is read without a lock: each entry is one u16 that always names a
  * node of the next level or the root.
@@ -172,10 +178,16 @@
 /* A window is moved in units of a batch / 2^OFFSET_BITS, or 1. */
 #define OFFSET_BITS	(SHIFT - 1)
 
-/* How far all residues together may go, in powers of two. */
-#define RESIDUE_BITS	25
+/*
+ * A total tells sums apart that differ by less than half of what it can hold.
+ * In powers of two, room for all residues, for how far the root moves while
+ * CPUs are visited, and for carries on their way.
+ */
+#define RESIDUE_BITS	22
+#define MOVE_BITS	24
+#define CARRY_BITS	25
 
-/* In the map: carry to the root. The first item of a group is no node. */
+/* In the map: carry to the root, which is the first item of a group. */
 #define TO_ROOT	0
 
 /* Nodes of each level, their sum, and the number of levels that have any. */
@@ -190,15 +202,15 @@ static unsigned int nr_levels __ro_after_init;
 static unsigned long half_batches __ro_after_init;
 static unsigned int nr_cpus __ro_after_init;
 
-/* Items of a group that are no nodes but its struct percpu_counter_tree_use. */
-static unsigned int use_items __ro_after_init;
+/* Items of a group before its nodes: root, struct percpu_counter_tree_use. */
+static unsigned int head_items __ro_after_init;
 
 /*
  * The map: leaf of a CPU, and parent of a node. Written under map_mutex. A node
  * goes by its number among the items of a group.
  */
 static DEFINE_PER_CPU_READ_MOSTLY(u16, cpu_leaf) = TO_ROOT;
-static u16 parent[PERCPU_COUNTER_TREE_STATIC_USE_ITEMS +
+static u16 parent[PERCPU_COUNTER_TREE_STATIC_HEAD_ITEMS +
 		  PERCPU_COUNTER_TREE_STATIC_NODES] __read_mostly;
 static DEFINE_MUTEX(map_mutex);
 
@@ -339,7 +351,7 @@ static int cmp_rank(const void *a, const void *b)
  */
 static void write_map(unsigned int turn)
 {
-	unsigned int units_base = 0, base = use_items, nr_units = 0;
+	unsigned int units_base = 0, base = head_items, nr_units = 0;
 	unsigned int level, cpu, i, j;
 	u16 node;
 
@@ -350,7 +362,7 @@ static void write_map(unsigned int turn)
 	for (level = 0; level < nr_levels; level++) {
 		percpu_counter_tree_place(domains, ranked, nr_units,
 					  nr_nodes[level], placed);
-		/* Read by READ_ONCE() in percpu_counter_tree_carry(). */
+		/* Read by this_cpu_read() and READ_ONCE() in climb(). */
 		for (i = 0; i < nr_units; i++) {
 			node = base + (placed[i] + turn) % nr_nodes[level];
 			if (level)
@@ -459,18 +471,18 @@ static int map_show(struct seq_file *m, void *unused)
 		   nr_cpus, nr_all_nodes, nr_levels, bound_in_batches());
 
 	mutex_lock(&map_mutex);
-	for (node = use_items; node < use_items + nr_all_nodes; node++) {
+	for (node = head_items; node < head_items + nr_all_nodes; node++) {
 		cpumask_clear(cpus);
 		for_each_possible_cpu(cpu)
 			for (i = per_cpu(cpu_leaf, cpu); i != TO_ROOT;
 			     i = parent[i])
 				if (i == node)
 					cpumask_set_cpu(cpu, cpus);
-		seq_printf(m, "node %u to ", node - use_items);
+		seq_printf(m, "node %u to ", node - head_items);
 		if (parent[node] == TO_ROOT)
 			seq_puts(m, "root");
 		else
-			seq_printf(m, "%u", parent[node] - use_items);
+			seq_printf(m, "%u", parent[node] - head_items);
 		seq_printf(m, " cpus %*pbl\n", cpumask_pr_args(cpus));
 	}
 	mutex_unlock(&map_mutex);
@@ -516,10 +528,10 @@ int __init percpu_counter_tree_subsystem_init(void)
 		     PERCPU_COUNTER_TREE_FANOUT);
 	BUILD_BUG_ON(ARRAY_SIZE(parent) > U16_MAX);
 	BUILD_BUG_ON(CONFIG_NR_CPUS > U16_MAX);
-	/* As PERCPU_COUNTER_TREE_USE_ITEMS() has it. */
-	BUILD_BUG_ON(PERCPU_COUNTER_TREE_STATIC_USE_ITEMS > BITS_PER_LONG);
-	/* Residues, and carries on their way, are a quarter of a total each. */
-	BUILD_BUG_ON(RESIDUE_BITS + 2 + SHIFT > 32);
+	/* As PERCPU_COUNTER_TREE_HEAD_ITEMS() has it. */
+	BUILD_BUG_ON(PERCPU_COUNTER_TREE_STATIC_HEAD_ITEMS > BITS_PER_LONG);
+	BUILD_BUG_ON(BIT(RESIDUE_BITS) + BIT(MOVE_BITS) + BIT(CARRY_BITS) >
+		     BIT(31 - SHIFT));
 
 	nr_levels = percpu_counter_tree_geometry(nr_cpu_ids, nr_nodes);
 	nr_cpus = num_possible_cpus();
@@ -531,8 +543,8 @@ int __init percpu_counter_tree_subsystem_init(void)
 	}
 	/* A single CPU counts exactly, and uses no items. */
 	if (nr_cpus > 1)
-		use_items = PERCPU_COUNTER_TREE_USE_ITEMS(nr_cpu_ids,
-							  nr_all_nodes);
+		head_items = PERCPU_COUNTER_TREE_HEAD_ITEMS(nr_cpu_ids,
+							    nr_all_nodes);
 	WARN_ON(percpu_counter_tree_items_size() >
 		PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE);
 
@@ -553,7 +565,7 @@ int __init percpu_counter_tree_subsystem_init(void)
 		domains[cpu].id[PERCPU_COUNTER_TREE_NUMA] = cpu_to_node(cpu);
 	}
 	/* Parents of nodes that no CPU needs: any will do, see write_map() */
-	for (level = 0, base = use_items; level < nr_levels; level++) {
+	for (level = 0, base = head_items; level < nr_levels; level++) {
 		for (i = base; i < base + nr_nodes[level]; i++)
 			parent[i] = level + 1 < nr_levels ?
 				    base + nr_nodes[level] : TO_ROOT;
@@ -569,20 +581,24 @@ int __init percpu_counter_tree_subsystem_init(void)
  *
  * Context: Any, after percpu_counter_tree_subsystem_init().
  * Return: Bytes of items which percpu_counter_tree_init_many() needs on this
- *	   machine; fixed after boot. 0 with one possible CPU.
+ *	   machine; fixed after boot. 0 on a machine of one CPU.
  */
 size_t percpu_counter_tree_items_size_many(unsigned int n)
 {
-	return (use_items + nr_all_nodes) *
+	return (head_items + nr_all_nodes) *
 	       sizeof(struct percpu_counter_tree_level_item) *
 	       DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS);
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_items_size_many);
 
-/* With larger batches, all residues would be too much for a total. */
+/*
+ * With larger batches, residues or what a carry takes along would be too much
+ * for a total.
+ */
 static unsigned long max_batch(void)
 {
-	return rounddown_pow_of_two(2 * BIT(RESIDUE_BITS) / half_batches);
+	return min(rounddown_pow_of_two(2 * BIT(RESIDUE_BITS) / half_batches),
+		   PERCPU_COUNTER_TREE_MAX_ADD);
 }
 
 /**
@@ -593,7 +609,8 @@ static unsigned long max_batch(void)
  *	   need not be zeroed.
  * @n: Number of counters.
  * @batch_size: Carry unit in the caller's unit: a power of two, at least 2. Is
- *		taken for less where the range would be more than 2^25.
+ *		taken for less where it is more than 4096, or where the range
+ *		would be more than 2^22.
  *
  * The counters can be used at once. Until percpu_counter_tree_activate_many()
  * succeeds, each is one atomic word and its approximate sum is exact.
@@ -619,10 +636,9 @@ percpu_counter_tree_init_many_lazy(struct percpu_counter_tree *c,
 		c[i].batch = batch;
 		c[i].index = i % PERCPU_COUNTER_TREE_NODE_COUNTERS;
 		c[i].unit_shift = unit_shift;
-		atomic_long_set(&c[i].count, 0);
 		atomic_long_set(&c[i].exact, 0);
 		c[i].items = items + i / PERCPU_COUNTER_TREE_NODE_COUNTERS *
-				     (use_items + nr_all_nodes);
+				     (head_items + nr_all_nodes);
 	}
 	return WARN_ON_ONCE(bad) ? -EINVAL : 0;
 }
@@ -666,7 +682,7 @@ int percpu_counter_tree_activate_many(struct percpu_counter_tree *c,
 			/*
 			 * Pairs with the address dependencies on @level0 in
 			 * percpu_counter_tree_add() and sum_some(), and with
-			 * smp_rmb() in percpu_counter_tree_use().
+			 * smp_rmb() in ..._use() and ..._root().
 			 */
 			smp_store_release(&c[i].level0, level0 + i);
 		}
@@ -730,7 +746,7 @@ EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
 /* A bit for each CPU that has added to the group. */
 static unsigned long *cpus_of(struct percpu_counter_tree_use *use)
 {
-	return use->mask + BITS_TO_LONGS(use_items + nr_all_nodes);
+	return use->mask + BITS_TO_LONGS(head_items + nr_all_nodes);
 }
 
 static u32 offset_field(u32 word)
@@ -790,8 +806,9 @@ static u32 recentre(const struct percpu_counter_tree *c, u32 word, s32 step)
 static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 		     unsigned int n, long *sums)
 {
-	u32 totals[PERCPU_COUNTER_TREE_NODE_COUNTERS];
 	const unsigned long *cpus = cpus_of(percpu_counter_tree_use(c));
+	const atomic_long_t *root = percpu_counter_tree_root(c);
+	u32 totals[PERCPU_COUNTER_TREE_NODE_COUNTERS];
 	unsigned long cpu;
 	unsigned int i;
 	u32 *word;
@@ -800,7 +817,7 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 	/* Adds in progress may be missed: no ordering needed. */
 	do {
 		for (i = 0; i < n; i++) {
-			sums[i] = atomic_long_read(&c[i].count);
+			sums[i] = atomic_long_read(&root[i]);
 			totals[i] = 0;
 		}
 		for_each_set_bit(cpu, cpus, nr_cpu_ids) {
@@ -809,13 +826,13 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 				totals[i] += total_of(c, READ_ONCE(word[i]));
 		}
 		/*
-		 * It takes seconds to change a sum so much that 27 bits would
-		 * not do. The reader may have been preempted for so long.
+		 * If the reader is held up for thousands of the largest adds,
+		 * 27 bits do not tell how far the sum has moved.
 		 */
 		moved = false;
 		for (i = 0; i < n; i++)
-			moved |= abs(atomic_long_read(&c[i].count) - sums[i]) >
-				 (long)BIT(RESIDUE_BITS - 1);
+			moved |= abs(atomic_long_read(&root[i]) - sums[i]) >
+				 (long)BIT(MOVE_BITS);
 	} while (unlikely(moved));
 
 	for (i = 0; i < n; i++) {
@@ -856,8 +873,8 @@ void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 EXPORT_SYMBOL_GPL(percpu_counter_tree_precise_sum_many);
 
 /* Mark a CPU or a node as used, if it is not, and make the range fit. */
-static void mark(struct percpu_counter_tree_use *use, unsigned long *mask, unsigned int nr,
-		 long under, long over)
+static void mark(struct percpu_counter_tree_use *use, unsigned long *mask,
+		 unsigned int nr, long under, long over)
 {
 	if (test_bit(nr, mask) || test_and_set_bit(nr, mask))
 		return;
@@ -932,7 +949,7 @@ static void climb(struct percpu_counter_tree *c, unsigned long carry)
 			return;
 	}
 	/* No ordering: a sum promises none between adds. */
-	atomic_long_add(carry, &c->count);
+	atomic_long_add(carry, percpu_counter_tree_root(c));
 }
 
 /**
@@ -961,7 +978,6 @@ void percpu_counter_tree_carry(struct percpu_counter_tree *c, u32 new, long inc)
 	if (this_cpu_cmpxchg(*c->level0, new, next) != new)
 		next = new;
 	carry = step + position_of(c, new - step) - position_of(c, next);
-	if (carry)
-		climb(c, carry >> SHIFT);
+	climb(c, carry >> SHIFT);
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_carry);

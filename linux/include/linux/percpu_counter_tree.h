@@ -2,13 +2,13 @@
 /*
  * Counters that are cheap to update from many CPUs and cheap to read.
  *
- * A counter adds on the local CPU and carries whole batches up a small tree
- * of nodes to a root. The root is the approximate sum: cheap to read, and while
- * no add is in progress, never further from the truth than a range which the
- * counter declares. The precise sum walks the CPUs. Use it where a counter is
- * updated by many CPUs, read often, and the reader must know how wrong the
- * cheap answer may be. Use an atomic_long_t where updates are rare, and struct
- * percpu_counter where nobody reads without summing.
+ * A counter adds on the local CPU and carries, about a batch at a time, up a
+ * small tree of nodes to a root. The root makes the approximate sum: cheap to
+ * read, and while no add is in progress, never further from the truth than a
+ * range which the counter declares. The precise sum walks the CPUs. Use it
+ * where a counter is updated by many CPUs, read often, and the reader must know
+ * how wrong the cheap answer may be. Use an atomic_long_t where updates are
+ * rare, and struct percpu_counter where nobody reads without summing.
  *
  * What a counter costs follows its use. The range and the walk of a precise sum
  * grow with the CPUs that have added to it, not with those of the machine. A
@@ -19,7 +19,7 @@
  * cache lines of the tree: a group of eight costs no more nodes than one
  * counter. Per group: the caller's struct percpu_counter_tree for each counter,
  * percpu_counter_tree_items_size_many() bytes of items provided by the caller
- * (64 bytes up to 16 CPUs, 2432 bytes at 512 CPUs and 64-byte cache lines), and
+ * (128 bytes up to 16 CPUs, 2496 bytes at 512 CPUs and 64-byte cache lines), and
  * once it is active four bytes per counter and possible CPU.
  *
  *	items = kmalloc(percpu_counter_tree_items_size(), GFP_KERNEL);
@@ -115,8 +115,8 @@
  * struct percpu_counter_tree_level_item - A node of the tree
  * @count: Residue of up to eight counters of a group.
  *
- * The first ones say who uses the group. Callers provide the memory and do not
- * look inside.
+ * The first one is the root, and the next ones say who uses the group. Callers
+ * provide the memory and do not look inside.
  */
 struct percpu_counter_tree_level_item {
 	atomic_long_t count[PERCPU_COUNTER_TREE_NODE_COUNTERS];
@@ -125,16 +125,17 @@ struct percpu_counter_tree_level_item {
 #ifdef CONFIG_SMP
 
 /*
- * Items that say who uses the group: two words, and a bit for each CPU and
- * item. They are less than BITS_PER_LONG themselves, so one word more will do.
+ * Items before the nodes: the root, and those that say who uses the group, in
+ * two words and a bit for each CPU and item. They are less than BITS_PER_LONG
+ * themselves, so one word more will do.
  */
-#define PERCPU_COUNTER_TREE_USE_ITEMS(cpus, nodes)			\
-	DIV_ROUND_UP((3 + BITS_TO_LONGS(cpus) + BITS_TO_LONGS(nodes)) *	\
-		     sizeof(long),					\
-		     sizeof(struct percpu_counter_tree_level_item))
-#define PERCPU_COUNTER_TREE_STATIC_USE_ITEMS				\
-	PERCPU_COUNTER_TREE_USE_ITEMS(PERCPU_COUNTER_TREE_CPUS,		\
-				      PERCPU_COUNTER_TREE_STATIC_NODES)
+#define PERCPU_COUNTER_TREE_HEAD_ITEMS(cpus, nodes)			\
+	(1 + DIV_ROUND_UP((3 + BITS_TO_LONGS(cpus) +			\
+			   BITS_TO_LONGS(nodes)) * sizeof(long),	\
+			  sizeof(struct percpu_counter_tree_level_item)))
+#define PERCPU_COUNTER_TREE_STATIC_HEAD_ITEMS				\
+	PERCPU_COUNTER_TREE_HEAD_ITEMS(PERCPU_COUNTER_TREE_CPUS,	\
+				       PERCPU_COUNTER_TREE_STATIC_NODES)
 
 /**
  * define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY - Bytes of items, at most
@@ -143,7 +144,7 @@ struct percpu_counter_tree_level_item {
  * A constant expression, never less than percpu_counter_tree_items_size_many().
  */
 #define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(n)			\
-	((PERCPU_COUNTER_TREE_STATIC_USE_ITEMS +			\
+	((PERCPU_COUNTER_TREE_STATIC_HEAD_ITEMS +			\
 	  PERCPU_COUNTER_TREE_STATIC_NODES) *				\
 	 DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS) *		\
 	 sizeof(struct percpu_counter_tree_level_item))
@@ -154,9 +155,11 @@ struct percpu_counter_tree_level_item {
  * @batch: Carry unit of the CPUs, a power of two, shifted as these words are.
  * @index: Which word of a node is this counter's.
  * @unit_shift: Units by which windows move, as a power of two.
- * @count: The root: what has been carried all the way up.
+ * @items: The root, which is what has been carried all the way up; who uses the
+ *	   group; and the nodes.
  * @exact: What was added without going through @level0.
- * @items: Who uses the group, then the nodes.
+ *
+ * An active counter is read by adds, and mostly written in @items only.
  *
  * All members are private. A zeroed struct is a counter of value 0 that counts
  * exactly, in one word. It cannot be activated.
@@ -166,13 +169,12 @@ struct percpu_counter_tree {
 	u32 batch;
 	u16 index;
 	u16 unit_shift;
-	atomic_long_t count;
-	atomic_long_t exact;
 	struct percpu_counter_tree_level_item *items;
+	atomic_long_t exact;
 };
 
 /**
- * struct percpu_counter_tree_use - Who uses a group: its first items
+ * struct percpu_counter_tree_use - Who uses a group: its items after the root
  * @under: The range of the group,
  * @over: which grows with each bit set.
  * @mask: A bit for each item, of which those of nodes are set that have got a
@@ -231,7 +233,16 @@ percpu_counter_tree_use(const struct percpu_counter_tree *c)
 {
 	/* Pairs with smp_store_release() in ..._activate_many(). */
 	smp_rmb();
-	return (struct percpu_counter_tree_use *)c->items;
+	return (struct percpu_counter_tree_use *)(c->items + 1);
+}
+
+/* The root of @c, whose @level0 has been seen. */
+static inline atomic_long_t *
+percpu_counter_tree_root(const struct percpu_counter_tree *c)
+{
+	/* Pairs with smp_store_release() in ..._activate_many(). */
+	smp_rmb();
+	return &c->items->count[c->index];
 }
 
 /**
@@ -278,9 +289,12 @@ percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 static inline long
 percpu_counter_tree_approximate_sum(struct percpu_counter_tree *c)
 {
-	unsigned long sum = atomic_long_read(&c->count);
+	unsigned long sum = atomic_long_read(&c->exact);
 
-	return sum + atomic_long_read(&c->exact);
+	/* No ordering: see percpu_counter_tree_approximate_accuracy_range() */
+	if (READ_ONCE(c->level0))
+		sum += atomic_long_read(percpu_counter_tree_root(c));
+	return sum;
 }
 
 /**
@@ -404,7 +418,7 @@ percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
 	PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(1)
 
 /**
- * percpu_counter_tree_items_size() - Size of the nodes of one counter
+ * percpu_counter_tree_items_size() - Size of the items of one counter
  *
  * Context: Any, after percpu_counter_tree_subsystem_init().
  * Return: Bytes of items which percpu_counter_tree_init() needs on this

@@ -56,11 +56,11 @@ static unsigned int tree_nodes(void)
 	return all;
 }
 
-static unsigned int use_items(void)
+static unsigned int head_items(void)
 {
 	if (num_possible_cpus() == 1)
 		return 0;
-	return PERCPU_COUNTER_TREE_USE_ITEMS(nr_cpu_ids, tree_nodes());
+	return PERCPU_COUNTER_TREE_HEAD_ITEMS(nr_cpu_ids, tree_nodes());
 }
 
 /* What a CPU holds back, read off its word. */
@@ -78,7 +78,7 @@ static long residue(struct percpu_counter_tree *c, unsigned int cpu)
 static unsigned long all_residues(struct percpu_counter_tree *c)
 {
 	unsigned int nodes = tree_nodes(), cpu, i;
-	struct percpu_counter_tree_level_item *node = c->items + use_items();
+	struct percpu_counter_tree_level_item *node = c->items + head_items();
 	unsigned long sum = 0;
 
 	if (!c->level0)
@@ -476,7 +476,7 @@ static void items_size(struct kunit *test)
 		last = size;
 	}
 #ifdef CONFIG_SMP
-	one -= (use_items() + tree_nodes()) *
+	one -= (head_items() + tree_nodes()) *
 	       sizeof(struct percpu_counter_tree_level_item);
 #endif
 	KUNIT_EXPECT_EQ(test, one, 0);
@@ -676,19 +676,17 @@ static void fill(struct percpu_counter_tree *c, long batch, int sign,
 }
 
 /*
- * Make all CPUs and nodes hold back what they can, in the direction of @sign.
+ * Make all CPUs and the nodes of the two lowest levels hold back what they can,
+ * in the direction of @sign.
  * They are filled from the top down, so that a carry for an upper node passes
  * through empty ones. The counter has not been used yet.
  */
 static void saturate(struct kunit *test, struct percpu_counter_tree *c,
 		     const struct cpumask *cpus, long batch, int sign)
 {
-	unsigned int levels = always_exact() ? 0 : tree_levels();
 	unsigned int level, cpu;
 
-	if (levels > 2)
-		kunit_skip(test, "more than two levels of nodes");
-	for (level = levels; level; level--) {
+	for (level = always_exact() ? 0 : min(tree_levels(), 2U); level; level--) {
 		for_each_cpu(cpu, cpus) {
 			run_on(test, cpu);
 			fill(c, batch, sign, level);
@@ -713,6 +711,8 @@ static void range_ends(struct kunit *test)
 
 	if (!cpumask_equal(cpus, cpu_possible_mask))
 		kunit_skip(test, "some possible CPUs are not online");
+	if (tree_levels() > 2)
+		kunit_skip(test, "more than two levels of nodes");
 
 	for (i = 0; i < 9; i++)
 		saturate(test, &c[i], cpus, batch, i & 1 ? -1 : 1);
@@ -831,9 +831,10 @@ static unsigned int swing(struct percpu_counter_tree *c, long amplitude)
 
 static void oscillation(struct kunit *test)
 {
-	const long batch = 8, turn = batch << 2 * tree_levels();
+	const long batch = *(unsigned long *)test->param_value;
 	struct percpu_counter_tree *c = counters(test, 1, batch, false);
-	long most = tree_levels() ? 3 * batch : batch - 1;
+	long most = tree_levels() ? 3 * batch : batch - unit_of(batch);
+	long turn = batch << 2 * tree_levels(), last = 0;
 	unsigned int changes;
 	long amplitude, base;
 
@@ -845,16 +846,18 @@ static void oscillation(struct kunit *test)
 	for (amplitude = 1 - batch / 2; amplitude < batch / 2; amplitude++)
 		KUNIT_EXPECT_EQ(test, 0, swing(c, amplitude));
 
-	for (base = -2 * turn; base <= 2 * turn; base++) {
+	for (base = -2 * turn; base <= 2 * turn; base += batch / 8 | 1) {
+		last = base;
 		percpu_counter_tree_set(c, base);
-		for (amplitude = -most; amplitude <= most; amplitude++) {
+		for (amplitude = -most; amplitude <= most;
+		     amplitude += unit_of(batch)) {
 			changes = swing(c, amplitude);
 			KUNIT_ASSERT_LE_MSG(test, changes, 1,
 					    "%u changes at %ld, amplitude %ld",
 					    changes, base, amplitude);
 		}
 	}
-	expect_sums_fit(test, c, base - 1);
+	expect_sums_fit(test, c, last);
 	expect_all_carried(test, c);
 }
 
@@ -1324,7 +1327,7 @@ static struct kunit_case percpu_counter_tree_cases[] = {
 	KUNIT_CASE_PARAM(rounding, batch_gen_params),
 	KUNIT_CASE(total_wraps),
 	KUNIT_CASE_PARAM(follows_use, batch_gen_params),
-	KUNIT_CASE(oscillation),
+	KUNIT_CASE_PARAM(oscillation, batch_gen_params),
 	KUNIT_CASE_PARAM(set_and_wrap, batch_gen_params),
 	KUNIT_CASE_PARAM(min_max_range, limits_gen_params),
 	KUNIT_CASE_PARAM(compare_value, batch_gen_params),
