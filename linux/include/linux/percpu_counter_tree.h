@@ -289,7 +289,7 @@ percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 static inline long
 percpu_counter_tree_approximate_sum(struct percpu_counter_tree *c)
 {
-	unsigned long sum = atomic_long_read(&c->exact);
+	long sum = atomic_long_read(&c->exact);
 
 	/* No ordering: see percpu_counter_tree_approximate_accuracy_range() */
 	if (READ_ONCE(c->level0))
