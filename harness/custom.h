@@ -50,6 +50,8 @@ static inline void shim_point(void)
  * thread sanitizer knows no fences, nor does this CPU reorder loads.
  */
 #define shim_load(p)		__atomic_load_n(p, __ATOMIC_ACQUIRE)
+/* Marked for the sanitizer of threads. */
+#define data_race(x)		READ_ONCE(x)
 #define READ_ONCE(x)		({ shim_point(); shim_load(&(x)); })
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 #define smp_store_release(p, v)						\

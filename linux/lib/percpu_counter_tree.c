@@ -20,8 +20,8 @@
  * holds reaches its threshold (4 batches in a leaf, 4 times as much with each
  * level), hands all of it to its parent in the same compare-and-exchange that
  * empties it. What leaves the topmost nodes is added to the root. Like a node,
- * the root has a cache line outside of struct percpu_counter_tree: that is read
- * by each add.
+ * the root has a cache line of its own, since adds read what is in struct
+ * percpu_counter_tree.
  *
  * The word of a CPU is 32 bits wide:
  *
@@ -55,8 +55,9 @@
  * it. Carries on their way are missing in the root. Each is what was added, at
  * most 4096, and what it took along: a batch and a threshold of each level at
  * most. There is room for 2^25: with a batch of 8 on 512 CPUs for 7,800 of the
- * largest, whose tasks are all preempted at once, and with the worst batch and
- * number of CPUs for 180.
+ * largest, whose tasks are all preempted at once, and for 90 whatever the batch
+ * and the number of CPUs. And there is room for 2^24 in what the CPUs add, up or
+ * down, while a sum visits them, which it does with preemption disabled.
  *
  * ERROR BOUND
  *
@@ -533,15 +534,16 @@ int __init percpu_counter_tree_subsystem_init(void)
 	BUILD_BUG_ON(BIT(RESIDUE_BITS) + BIT(MOVE_BITS) + BIT(CARRY_BITS) >
 		     BIT(31 - SHIFT));
 
-	nr_levels = percpu_counter_tree_geometry(nr_cpu_ids, nr_nodes);
 	nr_cpus = num_possible_cpus();
+	/* A single CPU counts exactly, and uses no items. */
+	if (nr_cpus > 1)
+		nr_levels = percpu_counter_tree_geometry(nr_cpu_ids, nr_nodes);
 	half_batches = nr_cpus;
 	for (level = 0; level < nr_levels; level++) {
 		half_batches += 2UL * nr_nodes[level] <<
 				(THRESHOLD_SHIFT * (level + 1));
 		nr_all_nodes += nr_nodes[level];
 	}
-	/* A single CPU counts exactly, and uses no items. */
 	if (nr_cpus > 1)
 		head_items = PERCPU_COUNTER_TREE_HEAD_ITEMS(nr_cpu_ids,
 							    nr_all_nodes);
@@ -581,7 +583,7 @@ int __init percpu_counter_tree_subsystem_init(void)
  *
  * Context: Any, after percpu_counter_tree_subsystem_init().
  * Return: Bytes of items which percpu_counter_tree_init_many() needs on this
- *	   machine; fixed after boot. 0 on a machine of one CPU.
+ *	   machine; fixed after boot. 0 with one possible CPU.
  */
 size_t percpu_counter_tree_items_size_many(unsigned int n)
 {
@@ -809,13 +811,17 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 	const unsigned long *cpus = cpus_of(percpu_counter_tree_use(c));
 	const atomic_long_t *root = percpu_counter_tree_root(c);
 	u32 totals[PERCPU_COUNTER_TREE_NODE_COUNTERS];
+	unsigned int i, tries = 2;
 	unsigned long cpu;
-	unsigned int i;
 	u32 *word;
 	bool moved;
 
-	/* Adds in progress may be missed: no ordering needed. */
+	/*
+	 * Adds in progress may be missed: no ordering needed. Who is held up
+	 * below is so for longer than loads take.
+	 */
 	do {
+		guard(preempt)();
 		for (i = 0; i < n; i++) {
 			sums[i] = atomic_long_read(&root[i]);
 			totals[i] = 0;
@@ -826,14 +832,15 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
 				totals[i] += total_of(c, READ_ONCE(word[i]));
 		}
 		/*
-		 * If the reader is held up for thousands of the largest adds,
-		 * 27 bits do not tell how far the sum has moved.
+		 * If the reader was held up for thousands of the largest adds,
+		 * 27 bits do not tell how far the sum has moved. It is not
+		 * held up like that twice.
 		 */
 		moved = false;
 		for (i = 0; i < n; i++)
 			moved |= abs(atomic_long_read(&root[i]) - sums[i]) >
 				 (long)BIT(MOVE_BITS);
-	} while (unlikely(moved));
+	} while (unlikely(moved) && --tries);
 
 	for (i = 0; i < n; i++) {
 		totals[i] -= (u32)sums[i] << SHIFT;
@@ -848,6 +855,9 @@ static void sum_some(struct percpu_counter_tree *c, u32 __percpu *level0,
  * @n: Number of counters; one walk serves those that share a node.
  * @sums: Set to the precise sum of each, in the caller's unit; see
  *	  percpu_counter_tree_precise_sum().
+ *
+ * Totals are kept in few bits. So in the time of one walk, with preemption
+ * disabled, what CPUs add must be less than 2^24, up as well as down.
  *
  * Context: Any. Visits the CPUs that have added to the group.
  */

@@ -19,8 +19,8 @@
  * cache lines of the tree: a group of eight costs no more nodes than one
  * counter. Per group: the caller's struct percpu_counter_tree for each counter,
  * percpu_counter_tree_items_size_many() bytes of items provided by the caller
- * (128 bytes up to 16 CPUs, 2496 bytes at 512 CPUs and 64-byte cache lines), and
- * once it is active four bytes per counter and possible CPU.
+ * (128 bytes up to 16 CPUs, 2496 bytes at 512 CPUs and 64-byte cache lines),
+ * and once it is active four bytes per counter and possible CPU.
  *
  *	items = kmalloc(percpu_counter_tree_items_size(), GFP_KERNEL);
  *	if (!items)
@@ -291,8 +291,8 @@ percpu_counter_tree_approximate_sum(struct percpu_counter_tree *c)
 {
 	long sum = atomic_long_read(&c->exact);
 
-	/* No ordering: see percpu_counter_tree_approximate_accuracy_range() */
-	if (READ_ONCE(c->level0))
+	/* Just whether it is set: so it is if an add to a word is complete. */
+	if (data_race(c->level0))
 		sum += atomic_long_read(percpu_counter_tree_root(c));
 	return sum;
 }

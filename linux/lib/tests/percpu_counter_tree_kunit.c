@@ -50,6 +50,8 @@ static unsigned int tree_nodes(void)
 {
 	unsigned int nodes[PERCPU_COUNTER_TREE_MAX_LEVELS], level, all = 0;
 
+	if (num_possible_cpus() == 1)
+		return 0;
 	percpu_counter_tree_geometry(nr_cpu_ids, nodes);
 	for (level = 0; level < PERCPU_COUNTER_TREE_MAX_LEVELS; level++)
 		all += nodes[level];
@@ -677,16 +679,17 @@ static void fill(struct percpu_counter_tree *c, long batch, int sign,
 
 /*
  * Make all CPUs and the nodes of the two lowest levels hold back what they can,
- * in the direction of @sign.
- * They are filled from the top down, so that a carry for an upper node passes
- * through empty ones. The counter has not been used yet.
+ * in the direction of @sign. They are filled from the top down, so that a carry
+ * for an upper node passes through empty ones. The counter has not been used
+ * yet.
  */
 static void saturate(struct kunit *test, struct percpu_counter_tree *c,
 		     const struct cpumask *cpus, long batch, int sign)
 {
-	unsigned int level, cpu;
+	unsigned int level = always_exact() ? 0 : min(tree_levels(), 2U);
+	unsigned int cpu;
 
-	for (level = always_exact() ? 0 : min(tree_levels(), 2U); level; level--) {
+	for (; level; level--) {
 		for_each_cpu(cpu, cpus) {
 			run_on(test, cpu);
 			fill(c, batch, sign, level);

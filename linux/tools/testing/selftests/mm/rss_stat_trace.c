@@ -91,12 +91,12 @@ FIXTURE_SETUP(rss_stat_trace)
 	nr = sscanf(pos, "bound %lu batches", &batches);
 	ASSERT_EQ(nr, 1);
 	/*
-	 * A batch is 32 KiB, and two pages at least: RSS_STAT_BATCH_SIZE. A
+	 * A batch is 32 KiB, and four pages at least: RSS_STAT_BATCH_SIZE. A
 	 * process of one thread counts exactly.
 	 */
 	if (variant->second_thread)
 		self->bound = batches *
-			      (psize() > 16384 ? 2 : 32768 / psize());
+			      (psize() > 8192 ? 4 : 32768 / psize());
 
 	tracefs = rss_mount("tracefs");
 	if (tracefs < 0)
