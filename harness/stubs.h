@@ -10,6 +10,7 @@
 #define ____cacheline_aligned		__attribute__((aligned(SMP_CACHE_BYTES)))
 #define ____cacheline_aligned_in_smp	____cacheline_aligned
 #define EXPORT_SYMBOL_GPL(sym)
+#define ALLOW_ERROR_INJECTION(sym, type)
 #define EXPORT_SYMBOL_IF_KUNIT(sym)
 #define VISIBLE_IF_KUNIT
 

@@ -154,6 +154,7 @@
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/debugfs.h>
+#include <linux/error-injection.h>
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/memblock.h>
@@ -697,6 +698,7 @@ int percpu_counter_tree_activate_many(struct percpu_counter_tree *c,
 	return 0;
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_activate_many);
+ALLOW_ERROR_INJECTION(percpu_counter_tree_activate_many, ERRNO);
 
 /**
  * percpu_counter_tree_init_many() - Initialise and activate a group of counters

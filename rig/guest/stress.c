@@ -54,6 +54,7 @@
 #define DATA	"/mnt/ram/data"
 #define CGROUP	"/sys/fs/cgroup/"
 #define DEBUGFS	"/sys/kernel/debug/"
+#define FAIL_FUNCTION	DEBUGFS "fail_function/"
 #define TRACING	"/sys/kernel/tracing/"
 #define THP	"/sys/kernel/mm/transparent_hugepage/"
 #define KSM	"/sys/kernel/mm/ksm/"
@@ -1252,6 +1253,14 @@ static void set_up_injection(void)
 	put(DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N");
 	inject("failslab", TIMES);
 	inject("fail_page_alloc", TIMES);
+
+	/* Each third activation, of whatever process. */
+	put(FAIL_FUNCTION "inject", "percpu_counter_tree_activate_many");
+	put(FAIL_FUNCTION "percpu_counter_tree_activate_many/retval", "0xfffffffffffffff4");
+	put(FAIL_FUNCTION "verbose", "0");
+	put(FAIL_FUNCTION "interval", "1");
+	put(FAIL_FUNCTION "probability", "33");
+	put(FAIL_FUNCTION "times", TIMES);
 }
 
 static void set_up(void)
@@ -1281,7 +1290,8 @@ static void set_up(void)
 	put(TIGHT "memory.swap.max", "0");
 
 	have_injection = !access(DEBUGFS "failslab", F_OK) &&
-			 !access(DEBUGFS "fail_page_alloc", F_OK);
+			 !access(DEBUGFS "fail_page_alloc", F_OK) &&
+			 !access(FAIL_FUNCTION, F_OK);
 	if (have_injection)
 		set_up_injection();
 
@@ -1331,8 +1341,9 @@ static void take_counts(long *count)
 		if (at)
 			n = atol(at + 1);
 	}
-	count[NOT_ACTIVATED] = n;
 	count[ACTIVATED] -= n;
+	/* What is made to fail does not reach the probes. */
+	count[NOT_ACTIVATED] = n + (have_injection ? injected(FAIL_FUNCTION "times") : 0);
 }
 
 /* Whether the kernel is configured so that such events can be had or seen. */
@@ -1342,9 +1353,9 @@ static bool possible(enum kind kind)
 	case FAILED_MAP:
 	case INJECTED_PAGE:
 	case INJECTED_SLAB:
+	case NOT_ACTIVATED:
 		return have_injection;
 	case ACTIVATED:
-	case NOT_ACTIVATED:
 		return have_probes;
 	default:
 		return true;
