@@ -575,6 +575,15 @@ static long live_room(unsigned int i, long inc)
 			 -min(position, MAX_ADD);
 }
 
+/* Make a CPU hold back the utmost in the direction of @inc. */
+static void fill_cpu(unsigned int i, long inc)
+{
+	long room;
+
+	while ((room = live_room(i, inc)))
+		add_on(cpu_list[i], 0, room);
+}
+
 static void preempt_hook(void)
 {
 	unsigned int cpu = shim_cpu, i;
@@ -590,8 +599,7 @@ static void preempt_hook(void)
 	/* Carries on their way took along what CPUs and nodes held: let these fill again. */
 	if (depth == min(nr_list, MAX_DEPTH + 0U))
 		for (i = 0; i < nr_list; i++)
-			while (live_room(i, inc))
-				add_on(cpu_list[i], 0, live_room(i, inc));
+			fill_cpu(i, inc);
 	shim_cpu = cpu;
 	off = percpu_counter_tree_precise_sum(&group[0]) - ref[0];
 	shim_hook = preempt_hook;
@@ -613,8 +621,7 @@ static void test_preempted(unsigned int cpus)
 			inc *= below(2) ? 1 : -1;
 			for (j = below(2) ? nr_list : below(nr_list); j--;) {
 				add_on(cpu_list[j], 0, 0);
-				while (live_room(j, inc))
-					add_on(cpu_list[j], 0, live_room(j, inc));
+				fill_cpu(j, inc);
 			}
 			shim_hook = preempt_hook;
 			deepest = 0;
@@ -1175,7 +1182,7 @@ static void count_writes(unsigned int cpus, unsigned int adds, bool swing)
 			left[cpu].up--;
 		else
 			left[cpu].down--;
-		/* The root last. What hands on all it gets has been written, too. */
+		/* The root last. No carry here is large enough to pass a node without a trace. */
 		for (line = 0; line < nr_lines; line++) {
 			unsigned int item = line == nr_lines - 1 ? 0 : head_items + line;
 			long now = atomic_long_read(&items[item].count[0]);
