@@ -56,8 +56,8 @@
  * most 4096, and what it took along: a batch and a threshold of each level at
  * most. There is room for 2^25: with a batch of 8 on 512 CPUs for 7,800 of the
  * largest, whose tasks are all preempted at once, and for 90 whatever the batch
- * and the number of CPUs. And there is room for 2^24 in what the CPUs add, up or
- * down, while a sum visits them, which it does with preemption disabled.
+ * and the number of CPUs. And there is room for 2^24 in what the CPUs add, up
+ * or down, while a sum visits them, which it does with preemption disabled.
  *
  * ERROR BOUND
  *
@@ -399,7 +399,7 @@ static void learn_cpu(unsigned int cpu)
 		id[PERCPU_COUNTER_TREE_CLUSTER] =
 			domains[other].id[PERCPU_COUNTER_TREE_CLUSTER];
 
-	/* Isolated CPUs have no domain; to cpus_share_cache() they all share. */
+	/* Isolated CPUs have no domain; to cpus_share_cache() all share one. */
 	if (!housekeeping_test_cpu(cpu, HK_TYPE_DOMAIN))
 		goto out;
 
@@ -961,7 +961,7 @@ static void climb(struct percpu_counter_tree *c, unsigned long carry)
 			return;
 	}
 	/* No ordering: a sum promises none between adds. */
-	atomic_long_add(carry, percpu_counter_tree_root(c));
+	atomic_long_add(carry, &c->items[node].count[c->index]);
 }
 
 /**
