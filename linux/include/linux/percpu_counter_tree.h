@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Counters that are cheap to update from many CPUs and cheap to read.
+ * Counters that are cheap to update from many CPUs and cheap to read
  *
- * A counter adds on the local CPU and carries, about a batch at a time, up a
- * small tree of nodes to a root. The root makes the approximate sum: cheap to
- * read, and while no add is in progress, never further from the truth than a
- * range which the counter declares. The precise sum walks the CPUs. Use it
- * where a counter is updated by many CPUs, read often, and the reader must know
- * how wrong the cheap answer may be. Use an atomic_long_t where updates are
- * rare, and struct percpu_counter where nobody reads without summing.
+ * An add changes a word of the local CPU. About once per batch it also carries
+ * to a small tree of nodes, whose root is the approximate sum. Reading that is
+ * O(1), and the counter declares how far it may be from the precise sum, which
+ * visits the CPUs. Use this counter where many CPUs add, reads are frequent and
+ * the reader has to know the error of a cheap read. Use an atomic_long_t where
+ * adds are rare, and a struct percpu_counter where every reader sums.
  *
- * What a counter costs follows its use. The range and the walk of a precise sum
- * grow with the CPUs that have added to it, not with those of the machine. A
- * lazy counter is one exact word until it is activated, when somebody else is
- * about to use it at the same time.
+ * The cost of a counter follows its use: its range and its precise sum grow
+ * with the CPUs that have added to it, not with the CPUs of the machine. A lazy
+ * counter is one exact word until it is activated.
  *
- * Counters come in groups which are updated by the same CPUs and share the
- * cache lines of the tree: a group of eight costs no more nodes than one
- * counter. Per group: the caller's struct percpu_counter_tree for each counter,
- * percpu_counter_tree_items_size_many() bytes of items provided by the caller
- * (128 bytes up to 16 CPUs, 2496 bytes at 512 CPUs and 64-byte cache lines),
- * and once it is active four bytes per counter and possible CPU.
+ * Counters of a group share the cache lines of the tree: a group of eight needs
+ * no more nodes than one counter. A group takes
+ *
+ * - a struct percpu_counter_tree per counter, provided by the caller;
+ * - items of percpu_counter_tree_items_size_many() bytes, also provided by the
+ *   caller: 128 bytes up to 16 CPUs, 2496 bytes at 512 CPUs, with cache lines
+ *   of 64 bytes;
+ * - once it is active, an unsigned long per counter and possible CPU.
  *
  *	items = kmalloc(percpu_counter_tree_items_size(), GFP_KERNEL);
  *	if (!items)
@@ -58,9 +58,8 @@
 
 /*
  * The shape of the tree follows from the number of CPUs and two fan-outs, at
- * build time from NR_CPUS and at boot time from nr_cpu_ids by the same
- * expressions. A fan-out is how many children a node serves on average, at
- * most; topology may give one node some more and another some less.
+ * build time from NR_CPUS and at boot from nr_cpu_ids, by the same expressions.
+ * A fan-out is the greatest average number of children of a node.
  */
 #ifdef CONFIG_PERCPU_COUNTER_TREE_DEEP
 #define PERCPU_COUNTER_TREE_LEAF_FANOUT	2
@@ -73,18 +72,13 @@
 /* Levels of nodes between the CPUs and the root, at most. */
 #define PERCPU_COUNTER_TREE_MAX_LEVELS	4
 
-/*
- * Nodes needed above @below CPUs or nodes: DIV_ROUND_UP(), but 0 if that is one
- * or none, because this one is the root.
- */
+/* Nodes above @below CPUs or nodes; none where the root can serve them all. */
 #define PERCPU_COUNTER_TREE_UP(below, fanout)				\
-	((((int)(below) - 1) / (fanout) ?: -1) + 1)
+	((below) > (fanout) ? DIV_ROUND_UP(below, fanout) : 0)
 
 /* The same for NR_CPUS, level by level. */
-#define PERCPU_COUNTER_TREE_CPUS	NR_CPUS
 #define PERCPU_COUNTER_TREE_LEVEL1					\
-	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_CPUS,		\
-			       PERCPU_COUNTER_TREE_LEAF_FANOUT)
+	PERCPU_COUNTER_TREE_UP(NR_CPUS, PERCPU_COUNTER_TREE_LEAF_FANOUT)
 #define PERCPU_COUNTER_TREE_LEVEL2					\
 	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL1,		\
 			       PERCPU_COUNTER_TREE_FANOUT)
@@ -102,21 +96,21 @@
 #define PERCPU_COUNTER_TREE_NODE_COUNTERS	8
 
 /*
- * The word of a CPU: its total, shifted, above where its window begins and
- * whether the word is in use.
+ * The word of a CPU: its total above the position of its window, in quarters of
+ * a batch, and a bit that says that the word is in use.
  */
-#define PERCPU_COUNTER_TREE_SHIFT	5
+#define PERCPU_COUNTER_TREE_SHIFT	3
 #define PERCPU_COUNTER_TREE_LIVE	BIT(0)
 
-/* Adds of more than this do not go through the word of a CPU. */
-#define PERCPU_COUNTER_TREE_MAX_ADD	4096UL
+/* Larger adds bypass the words of the CPUs. This is also the largest batch. */
+#define PERCPU_COUNTER_TREE_MAX_ADD	BIT(BITS_PER_LONG / 2 - 4)
 
 /**
  * struct percpu_counter_tree_level_item - A node of the tree
  * @count: Residue of up to eight counters of a group.
  *
- * The first one is the root, and the next ones say who uses the group. Callers
- * provide the memory and do not look inside.
+ * The first item of a group is its root, and the next ones tell who uses it.
+ * Callers provide the memory and do not look inside.
  */
 struct percpu_counter_tree_level_item {
 	atomic_long_t count[PERCPU_COUNTER_TREE_NODE_COUNTERS];
@@ -124,18 +118,15 @@ struct percpu_counter_tree_level_item {
 
 #ifdef CONFIG_SMP
 
-/*
- * Items before the nodes: the root, and those that say who uses the group, in
- * two words and a bit for each CPU and item. They are less than BITS_PER_LONG
- * themselves, so one word more will do.
- */
+/* Items before the nodes: the root and struct percpu_counter_tree_usage. */
 #define PERCPU_COUNTER_TREE_HEAD_ITEMS(cpus, nodes)			\
-	(1 + DIV_ROUND_UP((3 + BITS_TO_LONGS(cpus) +			\
+	(1 + DIV_ROUND_UP((2 + BITS_TO_LONGS(cpus) +			\
 			   BITS_TO_LONGS(nodes)) * sizeof(long),	\
 			  sizeof(struct percpu_counter_tree_level_item)))
-#define PERCPU_COUNTER_TREE_STATIC_HEAD_ITEMS				\
-	PERCPU_COUNTER_TREE_HEAD_ITEMS(PERCPU_COUNTER_TREE_CPUS,	\
-				       PERCPU_COUNTER_TREE_STATIC_NODES)
+#define PERCPU_COUNTER_TREE_STATIC_ITEMS				\
+	(PERCPU_COUNTER_TREE_HEAD_ITEMS(NR_CPUS,			\
+					PERCPU_COUNTER_TREE_STATIC_NODES) + \
+	 PERCPU_COUNTER_TREE_STATIC_NODES)
 
 /**
  * define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY - Bytes of items, at most
@@ -144,63 +135,53 @@ struct percpu_counter_tree_level_item {
  * A constant expression, never less than percpu_counter_tree_items_size_many().
  */
 #define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(n)			\
-	((PERCPU_COUNTER_TREE_STATIC_HEAD_ITEMS +			\
-	  PERCPU_COUNTER_TREE_STATIC_NODES) *				\
+	(PERCPU_COUNTER_TREE_STATIC_ITEMS *				\
 	 DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS) *		\
 	 sizeof(struct percpu_counter_tree_level_item))
 
 /**
  * struct percpu_counter_tree - A hierarchical per-CPU counter
- * @level0: A word of each CPU; NULL before activation.
- * @batch: Carry unit of the CPUs, a power of two, shifted as these words are.
- * @index: Which word of a node is this counter's.
- * @unit_shift: Units by which windows move, as a power of two.
- * @items: The root, which is what has been carried all the way up; who uses the
- *	   group; and the nodes.
- * @exact: What was added without going through @level0.
+ * @level0: A word per CPU; NULL before activation.
+ * @direct: What was added without going through @level0.
+ * @root: What was carried all the way up: this counter's word in the first of
+ *	  the group's items.
+ * @batch: Carry unit of the CPUs, a power of two, shifted as their words are.
+ * @flags: Index of this counter's word in a node, and whether a task has begun
+ *	   to activate the group.
  *
- * An active counter is read by adds, and mostly written in @items only.
+ * Adds to an active counter read this and, as a rule, write elsewhere only.
  *
  * All members are private. A zeroed struct is a counter of value 0 that counts
  * exactly, in one word. It cannot be activated.
  */
 struct percpu_counter_tree {
-	u32 __percpu *level0;
+	unsigned long __percpu *level0;
+	atomic_long_t direct;
+	atomic_long_t *root;
 	u32 batch;
-	u16 index;
-	u16 unit_shift;
-	struct percpu_counter_tree_level_item *items;
-	atomic_long_t exact;
+	u32 flags;
 };
 
+/* In @flags of a counter. */
+#define PERCPU_COUNTER_TREE_INDEX	(PERCPU_COUNTER_TREE_NODE_COUNTERS - 1)
+#define PERCPU_COUNTER_TREE_ACTIVATING	PERCPU_COUNTER_TREE_NODE_COUNTERS
+
 /**
- * struct percpu_counter_tree_use - Who uses a group: its items after the root
- * @under: The range of the group,
- * @over: which grows with each bit set.
- * @mask: A bit for each item, of which those of nodes are set that have got a
- *	  carry. From the next word on, a bit for each CPU that has added.
+ * struct percpu_counter_tree_usage - The items of a group after its root
+ * @under: The range of the group, to which
+ * @over: each CPU and node in @mask contributes.
+ * @mask: A bit for each CPU that has added. From the next word on, a bit for
+ *	  each node that has got a carry.
  */
-struct percpu_counter_tree_use {
+struct percpu_counter_tree_usage {
 	atomic_long_t under;
 	atomic_long_t over;
 	unsigned long mask[];
 };
 
-/* Topology of a CPU, outermost first; domains are named by numbers. */
-enum {
-	PERCPU_COUNTER_TREE_NUMA,
-	PERCPU_COUNTER_TREE_CACHE,
-	PERCPU_COUNTER_TREE_CLUSTER,
-	PERCPU_COUNTER_TREE_CORE,
-	PERCPU_COUNTER_TREE_NR_DOMAINS
-};
-
-struct percpu_counter_tree_domains {
-	u16 id[PERCPU_COUNTER_TREE_NR_DOMAINS];
-};
-
 int percpu_counter_tree_subsystem_init(void);
 size_t percpu_counter_tree_items_size_many(unsigned int n);
+unsigned long percpu_counter_tree_bound(unsigned long batch_size);
 int
 percpu_counter_tree_init_many_lazy(struct percpu_counter_tree *c,
 				   struct percpu_counter_tree_level_item *items,
@@ -215,34 +196,33 @@ void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
 				      unsigned int n);
 void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 					  unsigned int n, long *sums);
-void percpu_counter_tree_carry(struct percpu_counter_tree *c, u32 new,
+void percpu_counter_tree_carry(struct percpu_counter_tree *c, unsigned long new,
 			       long inc);
 
-#if IS_ENABLED(CONFIG_KUNIT)
-unsigned int percpu_counter_tree_geometry(unsigned int cpus,
-					  unsigned int *nodes);
-void percpu_counter_tree_place(const struct percpu_counter_tree_domains *at,
-			       const u16 *cpus, unsigned int nr_units,
-			       unsigned int nr_nodes, u16 *node);
-void percpu_counter_tree_remap(unsigned int turn);
-#endif
-
-/* Who uses the group of @c, whose @level0 has been seen. */
-static inline struct percpu_counter_tree_use *
-percpu_counter_tree_use(const struct percpu_counter_tree *c)
-{
-	/* Pairs with smp_store_release() in ..._activate_many(). */
-	smp_rmb();
-	return (struct percpu_counter_tree_use *)(c->items + 1);
-}
-
-/* The root of @c, whose @level0 has been seen. */
+/* The root of @c, or NULL before activation. */
 static inline atomic_long_t *
 percpu_counter_tree_root(const struct percpu_counter_tree *c)
 {
 	/* Pairs with smp_store_release() in ..._activate_many(). */
-	smp_rmb();
-	return &c->items->count[c->index];
+	return smp_load_acquire(&c->level0) ? c->root : NULL;
+}
+
+/* The usage of the group whose @root, of counter @c, is not NULL. */
+static inline struct percpu_counter_tree_usage *
+percpu_counter_tree_usage_of(const struct percpu_counter_tree *c,
+			     atomic_long_t *root)
+{
+	root -= c->flags & PERCPU_COUNTER_TREE_INDEX;
+	return (void *)root + sizeof(struct percpu_counter_tree_level_item);
+}
+
+/* Did adding @step, shifted, take the word of a CPU out of its window? */
+static __always_inline bool
+percpu_counter_tree_left_window(const struct percpu_counter_tree *c,
+				unsigned long new, unsigned long step)
+{
+	/* The batch is a power of two: do they differ in bits from it on? */
+	return (new ^ (new - step)) >= c->batch;
 }
 
 /**
@@ -251,7 +231,7 @@ percpu_counter_tree_root(const struct percpu_counter_tree *c)
  * @inc: What to add, in the caller's unit; may be negative.
  *
  * Takes no lock, allocates nothing and disables neither preemption nor
- * interrupts, but for what this_cpu_add_return() does on some architectures,
+ * interrupts, except for what this_cpu_add_return() does on some architectures,
  * and for a moment when a CPU adds to the counter for the first time.
  *
  * Context: Any but NMI.
@@ -260,19 +240,19 @@ static __always_inline void
 percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 {
 	/* Pairs with smp_store_release() in ..._activate_many(). */
-	u32 __percpu *level0 = READ_ONCE(c->level0);
-	u32 step = (u32)inc << PERCPU_COUNTER_TREE_SHIFT, new;
+	unsigned long __percpu *level0 = READ_ONCE(c->level0);
+	unsigned long step = (unsigned long)inc << PERCPU_COUNTER_TREE_SHIFT;
+	unsigned long new;
 
 	if (unlikely(!level0 || inc + PERCPU_COUNTER_TREE_MAX_ADD >
 				2 * PERCPU_COUNTER_TREE_MAX_ADD)) {
 		/* No ordering: a sum promises none between adds. */
-		atomic_long_add(inc, &c->exact);
+		atomic_long_add(inc, &c->direct);
 		return;
 	}
 
 	new = this_cpu_add_return(*level0, step);
-	/* Do they differ in bits from the batch on, which is a power of two? */
-	if (unlikely((new ^ (new - step)) >= c->batch ||
+	if (unlikely(percpu_counter_tree_left_window(c, new, step) ||
 		     !(new & PERCPU_COUNTER_TREE_LIVE)))
 		percpu_counter_tree_carry(c, new, inc);
 }
@@ -289,12 +269,10 @@ percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 static inline long
 percpu_counter_tree_approximate_sum(struct percpu_counter_tree *c)
 {
-	long sum = atomic_long_read(&c->exact);
+	const atomic_long_t *root = percpu_counter_tree_root(c);
+	long sum = atomic_long_read(&c->direct);
 
-	/* Just whether it is set: so it is if an add to a word is complete. */
-	if (data_race(c->level0))
-		sum += atomic_long_read(percpu_counter_tree_root(c));
-	return sum;
+	return root ? sum + atomic_long_read(root) : sum;
 }
 
 /**
@@ -305,10 +283,11 @@ percpu_counter_tree_approximate_sum(struct percpu_counter_tree *c)
  * @over: Increased by how far an approximate sum of @c may be above the precise
  *	  one.
  *
- * Adds to both, so that ranges of several counters can be summed. Holds while
- * no add is in progress, for a sum that was read before: a range gets wider
- * when another CPU begins to use the group. It is the same for all counters of
- * a group of up to eight.
+ * Adds to both, so that ranges of several counters can be summed. The range
+ * holds while no add to @c is in progress, whatever happens to other counters
+ * of the group, for a sum that was read before: it gets wider when another CPU
+ * begins to use the group. It is the same for all counters of a group of up to
+ * eight.
  *
  * Context: Any. O(1).
  */
@@ -317,17 +296,14 @@ percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
 					       unsigned long *under,
 					       unsigned long *over)
 {
-	const struct percpu_counter_tree_use *use;
+	atomic_long_t *root = percpu_counter_tree_root(c);
+	const struct percpu_counter_tree_usage *usage;
 
-	/*
-	 * No ordering: while no add is in progress, @level0 is visible if there
-	 * is any residue.
-	 */
-	if (!READ_ONCE(c->level0))
+	if (!root)
 		return;
-	use = percpu_counter_tree_use(c);
-	*under += atomic_long_read(&use->under);
-	*over += atomic_long_read(&use->over);
+	usage = percpu_counter_tree_usage_of(c, root);
+	*under += atomic_long_read(&usage->under);
+	*over += atomic_long_read(&usage->over);
 }
 
 #else /* !CONFIG_SMP */
@@ -344,6 +320,12 @@ static inline int percpu_counter_tree_subsystem_init(void)
 }
 
 static inline size_t percpu_counter_tree_items_size_many(unsigned int n)
+{
+	return 0;
+}
+
+static inline unsigned long
+percpu_counter_tree_bound(unsigned long batch_size)
 {
 	return 0;
 }
@@ -413,7 +395,7 @@ percpu_counter_tree_approximate_accuracy_range(struct percpu_counter_tree *c,
 
 #endif /* CONFIG_SMP */
 
-/* Bytes of items for one counter, at most: a constant expression. */
+/* The same for one counter. */
 #define PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE				\
 	PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE_MANY(1)
 
@@ -452,8 +434,10 @@ percpu_counter_tree_init(struct percpu_counter_tree *c,
  * percpu_counter_tree_destroy() - Free what percpu_counter_tree_init() took
  * @c: The counter; may be one whose initialisation failed.
  *
+ * The value is lost. Initialise the counter before it is used again.
+ *
  * Context: Any in which free_percpu() may be called. The caller makes sure
- *	    that nobody else uses the counter any more.
+ *	    that the counter is not in use.
  */
 static inline void percpu_counter_tree_destroy(struct percpu_counter_tree *c)
 {
@@ -511,7 +495,7 @@ percpu_counter_tree_precise_sum_positive(struct percpu_counter_tree *c)
  * @v: The new value, in the caller's unit.
  *
  * Adds the difference to the precise sum, so adds in progress may or may not
- * be part of the new value. The caller makes sure that nobody else sets it.
+ * be part of the new value. The caller serialises calls for one counter.
  *
  * Context: Any but NMI. Visits the CPUs that have added to the group.
  */
@@ -531,8 +515,8 @@ static inline void percpu_counter_tree_set(struct percpu_counter_tree *c,
  * @min: Set to the least precise sum possible.
  * @max: Set to the greatest precise sum possible.
  *
- * Sums wrap like a long: limits that would lie beyond the end of a long say
- * nothing about the precise sum, and are LONG_MIN and LONG_MAX.
+ * Sums wrap like a long. Where a limit is beyond the end of a long, the precise
+ * sum can be anything, and the limits are LONG_MIN and LONG_MAX.
  *
  * Context: Any.
  */
@@ -619,12 +603,13 @@ percpu_counter_tree_approximate_compare(struct percpu_counter_tree *a,
  * @c: The counter.
  * @v: The value to compare with.
  *
- * Walks the CPUs only where the approximate sum cannot tell, and so is
- * precise while no add is in progress.
+ * Walks the CPUs only where the approximate sum cannot tell. While adds are in
+ * progress it can be wrong by what they carry, which may be more than they add:
+ * compare percpu_counter_tree_precise_sum() where that matters.
  *
  * Context: Any.
- * Return: 1 if the precise sum of @c is greater than @v, -1 if it is less, 0 if
- *	   they are equal.
+ * Return: While no add is in progress, 1 if the precise sum of @c is greater
+ *	   than @v, -1 if it is less, 0 if they are equal.
  */
 static inline int
 percpu_counter_tree_precise_compare_value(struct percpu_counter_tree *c, long v)
@@ -643,12 +628,12 @@ percpu_counter_tree_precise_compare_value(struct percpu_counter_tree *c, long v)
  * @a: A counter.
  * @b: Another counter.
  *
- * Walks the CPUs only where the approximate sums cannot tell, and so is
- * precise while no add is in progress.
+ * Walks the CPUs only where the approximate sums cannot tell. See
+ * percpu_counter_tree_precise_compare_value() for adds in progress.
  *
  * Context: Any.
- * Return: 1 if the precise sum of @a is greater than that of @b, -1 if it is
- *	   less, 0 if they are equal.
+ * Return: While no add is in progress, 1 if the precise sum of @a is greater
+ *	   than that of @b, -1 if it is less, 0 if they are equal.
  */
 static inline int
 percpu_counter_tree_precise_compare(struct percpu_counter_tree *a,
