@@ -21,11 +21,12 @@
  *
  * The word of a CPU is an unsigned long:
  *
- *	| total + offset | offset in quarters of a batch: 2 bits | live: 1 bit |
+ *	| total + offset | offset in quarters of a batch, 3 bits |
  *
  * Windows begin where total + offset is a multiple of the batch. An add changes
- * the upper field with one this_cpu_add_return(). An add to a word that is not
- * live yet does not count: it makes the word live and adds again.
+ * the upper field with one this_cpu_add_return(). The offset is 1 to 4 quarters;
+ * a word with 0 there is not live yet, and an add to it does not count: it makes
+ * the word live and adds again.
  *
  * Adds before activation, and those of more than 2^28 (2^12 on 32-bit kernels),
  * go to the word @direct.
@@ -113,6 +114,7 @@
 #include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/string.h>
+#include <linux/unroll.h>
 
 #include "percpu_counter_tree.h"
 
@@ -120,11 +122,10 @@
 #define THRESHOLD_SHIFT	2
 
 #define SHIFT	PERCPU_COUNTER_TREE_SHIFT
-#define LIVE	PERCPU_COUNTER_TREE_LIVE
+#define OFFSET	PERCPU_COUNTER_TREE_OFFSET
 
-/* Quarters of a batch by which a window is offset, in the word of a CPU. */
-#define OFFSET_SHIFT	1
-#define OFFSET_MASK	3
+/* Counters that share the items of a group, and so the cache lines. */
+#define COUNTERS	PERCPU_COUNTER_TREE_NODE_COUNTERS
 
 /* All zero with one possible CPU: there is nothing to share then. */
 static struct percpu_counter_tree_shape shape __ro_after_init;
@@ -227,7 +228,7 @@ size_t percpu_counter_tree_items_size_many(unsigned int n)
 {
 	return (shape.first + shape.all_nodes) *
 	       sizeof(struct percpu_counter_tree_level_item) *
-	       DIV_ROUND_UP(n, PERCPU_COUNTER_TREE_NODE_COUNTERS);
+	       DIV_ROUND_UP(n, COUNTERS);
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_items_size_many);
 
@@ -296,7 +297,7 @@ percpu_counter_tree_init_many_lazy(struct percpu_counter_tree *c,
 	unsigned int i, index;
 
 	for (i = 0; i < n; i++) {
-		index = i % PERCPU_COUNTER_TREE_NODE_COUNTERS;
+		index = i % COUNTERS;
 		if (i && !index)
 			items += shape.first + shape.all_nodes;
 		c[i].level0 = NULL;
@@ -411,46 +412,43 @@ void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
 
-/* Total of a CPU from its @word, shifted; @unit is shifted, too. */
-static unsigned long total_of(unsigned long word, unsigned long unit)
-{
-	if (!(word & LIVE))
-		return 0;
-	return word - LIVE - (word >> OFFSET_SHIFT & OFFSET_MASK) *
-			     (unit + BIT(OFFSET_SHIFT));
-}
-
 /* Sum up to eight counters that share a node. */
 static void sum_words(struct percpu_counter_tree *c,
 		      const unsigned long __percpu *level0, unsigned int n,
 		      long *sums)
 {
+	unsigned long quarter = (unit_of(c->batch >> SHIFT) << SHIFT) + 1;
 	const atomic_long_t *root = percpu_counter_tree_root(c);
-	unsigned long totals[PERCPU_COUNTER_TREE_NODE_COUNTERS];
-	unsigned long unit = unit_of(c->batch >> SHIFT) << SHIFT;
 	const struct percpu_counter_tree_usage *usage;
-	const unsigned long *word;
+	unsigned long cpus, word, offset;
+	const unsigned long *words;
 	unsigned int i, base;
-	unsigned long cpus;
 
 	usage = percpu_counter_tree_usage_of(c, c->root);
-	for (i = 0; i < n; i++) {
-		sums[i] = atomic_long_read(&root[i]);
-		totals[i] = -((unsigned long)sums[i] << SHIFT);
-	}
+	for (i = 0; i < n; i++)
+		sums[i] = 0;
 	for (base = 0; base < nr_cpu_ids; base += BITS_PER_LONG) {
 		/* No ordering: adds that have completed are visible. */
 		cpus = READ_ONCE(usage->mask[base / BITS_PER_LONG]);
 		for (; cpus; cpus &= cpus - 1) {
-			word = per_cpu_ptr(level0, base + __ffs(cpus));
-			for (i = 0; i < n; i++)
-				totals[i] += total_of(READ_ONCE(word[i]), unit);
+			words = per_cpu_ptr(level0, base + __ffs(cpus));
+			/* This loop is what a walk costs. */
+			unrolled_full
+			for (i = 0; i < n; i++) {
+				word = READ_ONCE(words[i]);
+				offset = word & OFFSET;
+				if (offset)
+					sums[i] += word - offset * quarter;
+			}
 		}
 	}
-	/* What the root lacks has a sign. */
-	for (i = 0; i < n; i++)
-		sums[i] += ((long)totals[i] >> SHIFT) +
-			   atomic_long_read(&c[i].direct);
+	/* Shifted by SHIFT so far: the root tells the upper bits. */
+	for (i = 0; i < n; i++) {
+		word = atomic_long_read(&root[i]);
+		sums[i] -= word << SHIFT;
+		sums[i] = (sums[i] >> SHIFT) + word +
+			  atomic_long_read(&c[i].direct);
+	}
 }
 
 /**
@@ -508,8 +506,7 @@ static noinline void make_live(struct percpu_counter_tree *c)
 	unsigned int cpu;
 
 	usage = percpu_counter_tree_usage_of(c, percpu_counter_tree_root(c));
-	first = (half << SHIFT) | LIVE |
-		half / unit_of(2 * half) << OFFSET_SHIFT;
+	first = half << SHIFT | half / unit_of(2 * half);
 
 	/* The bit and the word must be those of one CPU. */
 	guard(preempt)();
@@ -520,7 +517,7 @@ static noinline void make_live(struct percpu_counter_tree *c)
 	old = this_cpu_read(*c->level0);
 	do {
 		/* An interrupt handler on this CPU has made the word live. */
-		if (old & LIVE)
+		if (old & OFFSET)
 			break;
 	} while (!this_cpu_try_cmpxchg(*c->level0, &old, first));
 }
@@ -539,14 +536,14 @@ static unsigned long position_of(const struct percpu_counter_tree *c,
 static unsigned long recentre(const struct percpu_counter_tree *c,
 			      unsigned long word, bool up)
 {
-	unsigned long quarters, old, change, unit_shift;
+	unsigned int unit_shift = SHIFT + ilog2(unit_of(c->batch >> SHIFT));
+	unsigned long old = word & OFFSET, new;
 
-	unit_shift = SHIFT + ilog2(unit_of(c->batch >> SHIFT));
-	old = word >> OFFSET_SHIFT & OFFSET_MASK;
-	quarters = up ? 1 : (c->batch >> unit_shift) - 2;
-	quarters += old - (position_of(c, word) >> unit_shift);
-	change = (quarters & OFFSET_MASK) - old;
-	return word + (change << unit_shift) + (change << OFFSET_SHIFT);
+	new = up ? 1 : (c->batch >> unit_shift) - 2;
+	new += old - (position_of(c, word) >> unit_shift);
+	/* Any multiple of a batch more or less: 1 to 4. */
+	new = ((new - 1) & 3) + 1;
+	return word + ((new - old) << unit_shift) + new - old;
 }
 
 /*
@@ -618,7 +615,7 @@ void percpu_counter_tree_carry(struct percpu_counter_tree *c, unsigned long new,
 	unsigned long step = (unsigned long)inc << SHIFT, next, carry;
 
 	/* An add to a word that was not live did not count: add again. */
-	while (unlikely(!(new & LIVE))) {
+	while (unlikely(!(new & OFFSET))) {
 		make_live(c);
 		new = this_cpu_add_return(*c->level0, step);
 	}

@@ -96,11 +96,11 @@
 #define PERCPU_COUNTER_TREE_NODE_COUNTERS	8
 
 /*
- * The word of a CPU: its total above the position of its window, in quarters of
- * a batch, and a bit that says that the word is in use.
+ * The word of a CPU: its total plus the offset of its window, above that offset
+ * in quarters of a batch, 1 to 4. With 0 there, the word is not live yet.
  */
 #define PERCPU_COUNTER_TREE_SHIFT	3
-#define PERCPU_COUNTER_TREE_LIVE	BIT(0)
+#define PERCPU_COUNTER_TREE_OFFSET	(BIT(PERCPU_COUNTER_TREE_SHIFT) - 1)
 
 /* Larger adds bypass the words of the CPUs. This is also the largest batch. */
 #define PERCPU_COUNTER_TREE_MAX_ADD	BIT(BITS_PER_LONG / 2 - 4)
@@ -253,7 +253,7 @@ percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 
 	new = this_cpu_add_return(*level0, step);
 	if (unlikely(percpu_counter_tree_left_window(c, new, step) ||
-		     !(new & PERCPU_COUNTER_TREE_LIVE)))
+		     !(new & PERCPU_COUNTER_TREE_OFFSET)))
 		percpu_counter_tree_carry(c, new, inc);
 }
 
