@@ -146,18 +146,20 @@ u16 percpu_counter_tree_parent[PERCPU_COUNTER_TREE_STATIC_ITEMS] __read_mostly;
 VISIBLE_IF_KUNIT struct percpu_counter_tree_shape
 percpu_counter_tree_geometry(unsigned int cpus)
 {
-	unsigned int level, fanout = PERCPU_COUNTER_TREE_LEAF_FANOUT;
+	unsigned int level, below = cpus, fanout;
 	struct percpu_counter_tree_shape s = {};
 
 	for (level = 0; level < PERCPU_COUNTER_TREE_MAX_LEVELS; level++) {
-		s.nodes[level] = PERCPU_COUNTER_TREE_UP(cpus, fanout);
-		if (!s.nodes[level])
+		fanout = level ? PERCPU_COUNTER_TREE_FANOUT :
+				 PERCPU_COUNTER_TREE_LEAF_FANOUT;
+		below = PERCPU_COUNTER_TREE_UP(below, fanout);
+		if (!below)
 			break;
-		s.all_nodes += s.nodes[level];
-		cpus = s.nodes[level];
-		fanout = PERCPU_COUNTER_TREE_FANOUT;
+		s.nodes[level] = below;
+		s.all_nodes += below;
 	}
 	s.levels = level;
+	s.first = PERCPU_COUNTER_TREE_HEAD_ITEMS(cpus, s.all_nodes);
 	return s;
 }
 EXPORT_SYMBOL_IF_KUNIT(percpu_counter_tree_geometry);
@@ -200,11 +202,8 @@ int __init percpu_counter_tree_subsystem_init(void)
 	BUILD_BUG_ON(PERCPU_COUNTER_TREE_MAX_ADD << SHIFT > U32_MAX);
 
 	nr_cpus = num_possible_cpus();
-	if (nr_cpus > 1) {
+	if (nr_cpus > 1)
 		shape = percpu_counter_tree_geometry(nr_cpu_ids);
-		shape.first = PERCPU_COUNTER_TREE_HEAD_ITEMS(nr_cpu_ids,
-							     shape.all_nodes);
-	}
 	WARN_ON(percpu_counter_tree_items_size() >
 		PERCPU_COUNTER_TREE_ITEMS_STATIC_SIZE);
 	write_flat_map();
