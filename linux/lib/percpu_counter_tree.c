@@ -466,8 +466,9 @@ void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 	unsigned int i, some;
 
 	for (; n; n -= some, c += some, sums += some) {
-		some = PERCPU_COUNTER_TREE_NODE_COUNTERS -
-		       (c->flags & PERCPU_COUNTER_TREE_INDEX);
+		/* Another bit of @flags changes when the group is activated. */
+		some = COUNTERS -
+		       (READ_ONCE(c->flags) & PERCPU_COUNTER_TREE_INDEX);
 		some = min(some, n);
 		/* Pairs with smp_store_release() in ..._activate_many(). */
 		level0 = READ_ONCE(c->level0);

@@ -212,7 +212,7 @@ static inline struct percpu_counter_tree_usage *
 percpu_counter_tree_usage_of(const struct percpu_counter_tree *c,
 			     atomic_long_t *root)
 {
-	root -= c->flags & PERCPU_COUNTER_TREE_INDEX;
+	root -= READ_ONCE(c->flags) & PERCPU_COUNTER_TREE_INDEX;
 	return (void *)root + sizeof(struct percpu_counter_tree_level_item);
 }
 
