@@ -6,22 +6,13 @@
 #ifndef _HARNESS_CUSTOM_H
 #define _HARNESS_CUSTOM_H
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#define shim_poison	__asan_poison_memory_region
-#define shim_unpoison	__asan_unpoison_memory_region
-#else
-#define shim_poison(p, size)	((void)(p))
-#define shim_unpoison(p, size)	((void)(p))
-#endif
-
-__attribute__((noreturn, format(printf, 2, 3)))
-static void shim_fail(int line, const char *fmt, ...);
+__attribute__((noreturn, format(printf, 3, 4)))
+void shim_fail(const char *file, int line, const char *fmt, ...);
 #define CHECK(cond, fmt, ...)						\
-	do { if (!(cond)) shim_fail(__LINE__, fmt, ##__VA_ARGS__); } while (0)
+	do { if (!(cond)) shim_fail(__FILE__, __LINE__, fmt, ##__VA_ARGS__); } while (0)
 
 /* A warning ends the test, unless it has been announced. */
-static bool shim_expect_warning;
+extern bool shim_expect_warning;
 #define BUG_ON(cond)		CHECK(!(cond), "BUG_ON(" #cond ")")
 #define WARN_ON(cond)							\
 ({									\
@@ -36,8 +27,8 @@ static bool shim_expect_warning;
  * the test may move the task to another CPU, unless preemption is disabled, or
  * let others run in between.
  */
-static _Thread_local unsigned int shim_cpu, shim_preempt, shim_locks;
-static _Thread_local void (*shim_hook)(void);
+extern _Thread_local unsigned int shim_cpu, shim_preempt, shim_locks;
+extern _Thread_local void (*shim_hook)(void);
 
 static inline void shim_point(void)
 {
@@ -45,114 +36,118 @@ static inline void shim_point(void)
 		shim_hook();
 }
 
-/*
- * Acquire stands for the address dependencies that kernel code may rely on; the
- * thread sanitizer knows no fences, nor does this CPU reorder loads.
- */
-#define shim_load(p)		__atomic_load_n(p, __ATOMIC_ACQUIRE)
-/* Marked for the sanitizer of threads. */
-#define data_race(x)		READ_ONCE(x)
+/* Is told of each write to a node, the root, or another shared word. */
+extern void (*shim_wrote)(const volatile void *p);
+/* Writes of u16 by WRITE_ONCE(): those of the map. */
+extern unsigned long shim_map_writes;
+
+static inline void shim_written(const volatile void *p)
+{
+	if (shim_wrote)
+		shim_wrote(p);
+}
+
+#define shim_load(p)		__atomic_load_n(p, __ATOMIC_RELAXED)
 #define READ_ONCE(x)		({ shim_point(); shim_load(&(x)); })
-#define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v)						\
+	do {								\
+		if (sizeof(x) == sizeof(u16))				\
+			__atomic_fetch_add(&shim_map_writes, 1, __ATOMIC_RELAXED); \
+		__atomic_store_n(&(x), v, __ATOMIC_RELAXED);		\
+	} while (0)
+#define smp_load_acquire(p)						\
+	({ shim_point(); __atomic_load_n(p, __ATOMIC_ACQUIRE); })
 #define smp_store_release(p, v)						\
 	do {								\
 		shim_point();						\
 		__atomic_store_n(p, v, __ATOMIC_RELEASE);		\
 		shim_point();						\
 	} while (0)
-#define smp_rmb()		barrier()
 
 /* Atomic operation @op on *(@p), between two points. */
-#define shim_rmw(op, p, ...)						\
+#define shim_rmw(op, order, p, ...)					\
 ({									\
 	shim_point();							\
-	__auto_type ret_ = op(p, ##__VA_ARGS__, __ATOMIC_ACQ_REL);	\
+	__auto_type ret_ = op(p, ##__VA_ARGS__, order);			\
+	shim_written(p);						\
 	shim_point();							\
 	ret_;								\
 })
 
 /* Compare and exchange: @old is updated; whether it was done. */
-#define shim_try_cmpxchg(p, old, new)					\
+#define shim_try_cmpxchg(order, p, old, new)				\
 ({									\
 	shim_point();							\
 	bool done_ = __atomic_compare_exchange_n(p, old, new, false,	\
-				__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);	\
+				order, __ATOMIC_RELAXED);		\
+	if (done_)							\
+		shim_written(p);					\
 	shim_point();							\
 	done_;								\
 })
+#define cmpxchg(p, old, new)						\
+({									\
+	typeof(*(p)) cmpxchg_ = (old);					\
+	shim_try_cmpxchg(__ATOMIC_SEQ_CST, p, &cmpxchg_, new);		\
+	cmpxchg_;							\
+})
 
-#define ATOMIC(name, type)						\
-typedef struct { type counter; } name##_t;				\
-static inline type name##_read(const name##_t *v)			\
-{ return READ_ONCE(v->counter); }					\
-static inline void name##_set(name##_t *v, type i)			\
-{ WRITE_ONCE(v->counter, i); }						\
-static inline type name##_add_return(type i, name##_t *v)		\
-{ return shim_rmw(__atomic_add_fetch, &v->counter, i); }		\
-static inline bool name##_try_cmpxchg(name##_t *v, type *old, type new)	\
-{ return shim_try_cmpxchg(&v->counter, old, new); }			\
-static inline void name##_add(type i, name##_t *v)			\
-{ name##_add_return(i, v); }
+typedef struct { long counter; } atomic_long_t;
+#define atomic_long_read(v)	READ_ONCE((v)->counter)
+#define atomic_long_set(v, i)	WRITE_ONCE((v)->counter, i)
+#define atomic_long_add(i, v)						\
+	((void)shim_rmw(__atomic_fetch_add, __ATOMIC_RELAXED, &(v)->counter, i))
+#define atomic_long_sub(i, v)	atomic_long_add(-(i), v)
+#define atomic_long_try_cmpxchg_relaxed(v, old, new)			\
+	shim_try_cmpxchg(__ATOMIC_RELAXED, &(v)->counter, old, new)
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-ATOMIC(atomic, int)
-ATOMIC(atomic_long, long)
-#pragma GCC diagnostic pop
-#define atomic_long_try_cmpxchg_relaxed	atomic_long_try_cmpxchg
-
-#define word_of(nr, map)	(&(map)[(nr) / 64])
-#define mask_of(nr)		(1UL << (nr) % 64)
+#define word_of(nr, map)	(&(map)[(nr) / BITS_PER_LONG])
+#define mask_of(nr)		(1UL << (nr) % BITS_PER_LONG)
 #define test_bit(nr, map)	(!!(READ_ONCE(*word_of(nr, map)) & mask_of(nr)))
+#define test_bit_acquire(nr, map)					\
+	(!!(smp_load_acquire(word_of(nr, map)) & mask_of(nr)))
 #define test_and_set_bit(nr, map)					\
-	(!!(shim_rmw(__atomic_fetch_or, word_of(nr, map), mask_of(nr)) & mask_of(nr)))
-#define set_bit(nr, map)	((void)test_and_set_bit(nr, map))
+	(!!(shim_rmw(__atomic_fetch_or, __ATOMIC_SEQ_CST, word_of(nr, map), \
+		     mask_of(nr)) & mask_of(nr)))
+#define set_bit(nr, map)						\
+	((void)shim_rmw(__atomic_fetch_or, __ATOMIC_RELAXED, word_of(nr, map), mask_of(nr)))
 #define clear_bit(nr, map)						\
-	((void)shim_rmw(__atomic_fetch_and, word_of(nr, map), ~mask_of(nr)))
+	((void)shim_rmw(__atomic_fetch_and, __ATOMIC_RELAXED, word_of(nr, map), ~mask_of(nr)))
 
 #include "dup.h"
 
 /* Locks; what may be done at a point depends on whether one is held. */
 struct shim_lock {
 	pthread_mutex_t mutex;
+	bool held;
 };
 
-typedef struct shim_lock spinlock_t;
-#define DEFINE_SPINLOCK(l)	spinlock_t l = { PTHREAD_MUTEX_INITIALIZER }
 #define DEFINE_MUTEX(l)		struct shim_lock l = { PTHREAD_MUTEX_INITIALIZER }
+#define lockdep_assert_held(l)	BUG_ON(!(l)->held)
 
-static void shim_lock(struct shim_lock *l, unsigned int preempt)
+static inline void mutex_lock(struct shim_lock *l)
 {
 	pthread_mutex_lock(&l->mutex);
+	l->held = true;
 	shim_locks++;
-	shim_preempt += preempt;
 }
 
-static void shim_unlock(struct shim_lock *l, unsigned int preempt)
+static inline void mutex_unlock(struct shim_lock *l)
 {
-	shim_preempt -= preempt;
 	shim_locks--;
+	l->held = false;
 	pthread_mutex_unlock(&l->mutex);
 }
 
-#define spin_lock(l)		shim_lock(l, 1)
-#define spin_unlock(l)		shim_unlock(l, 1)
-#define mutex_lock(l)		shim_lock(l, 0)
-#define mutex_unlock(l)		shim_unlock(l, 0)
-#define preempt_disable()	(shim_preempt++)
-#define preempt_enable()	(shim_preempt--)
+/* Held by CPU hotplug, too: the masks of the topology do not change. */
+extern unsigned int shim_hotplug_held;
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-static void *guard_mutex(struct shim_lock *l) { mutex_lock(l); return l; }
-static void guard_mutex_end(void *p) { mutex_unlock(*(struct shim_lock **)p); }
-static void *guard_spinlock(spinlock_t *l) { spin_lock(l); return l; }
-static void guard_spinlock_end(void *p) { spin_unlock(*(spinlock_t **)p); }
-static void *guard_preempt(void) { preempt_disable(); return NULL; }
-static void guard_preempt_end(void *p) { (void)p; preempt_enable(); }
-static void *guard_cpus_read_lock(void) { return NULL; }
-static void guard_cpus_read_lock_end(void *p) { (void)p; }
-#pragma GCC diagnostic pop
+static inline void *guard_mutex(struct shim_lock *l) { mutex_lock(l); return l; }
+static inline void guard_mutex_end(void *p) { mutex_unlock(*(struct shim_lock **)p); }
+static inline void *guard_preempt(void) { shim_preempt++; return NULL; }
+static inline void guard_preempt_end(void *p) { (void)p; shim_preempt--; }
+static inline void *guard_cpus_read_lock(void) { shim_hotplug_held++; return NULL; }
+static inline void guard_cpus_read_lock_end(void *p) { (void)p; shim_hotplug_held--; }
 
 /*
  * Per-CPU memory: one unit for each possible CPU, and poison in between. Below,
@@ -162,14 +157,14 @@ static void guard_cpus_read_lock_end(void *p) { (void)p; }
 #define SHIM_STATIC	1024
 #define SHIM_SLOTS	48
 #define SHIM_UNIT	(SHIM_STATIC + SHIM_SLOTS * 64 + 64)
-#define DEFINE_PER_CPU(type, name)	__attribute__((section("percpu"))) type name
-#define DEFINE_PER_CPU_READ_MOSTLY	DEFINE_PER_CPU
+#define DEFINE_PER_CPU_READ_MOSTLY(type, name)				\
+	__attribute__((section("percpu"))) type name
+#define DECLARE_PER_CPU_READ_MOSTLY(type, name)	extern type name
 
 extern char __start_percpu[], __stop_percpu[];
-static char *shim_arena;
-static u64 shim_slots;
-static size_t shim_sizes[SHIM_SLOTS];
-static bool shim_fail_alloc;
+extern char *shim_arena;
+extern u64 shim_slots;
+extern bool shim_fail_alloc;
 
 static inline void *shim_ptr(const volatile void *p, unsigned int cpu)
 {
@@ -181,14 +176,12 @@ static inline void *shim_ptr(const volatile void *p, unsigned int cpu)
 	return shim_arena + (size_t)cpu * SHIM_UNIT + at;
 }
 
-static inline unsigned int shim_this_cpu(void)
+static inline unsigned int smp_processor_id(void)
 {
 	BUG_ON(!shim_preempt);
 	return shim_cpu;
 }
 
-#define smp_processor_id()	shim_this_cpu()
-#define raw_smp_processor_id()	shim_cpu
 #define per_cpu_ptr(p, cpu)	((typeof(p))shim_ptr(p, cpu))
 #define per_cpu(var, cpu)	(*per_cpu_ptr(&(var), cpu))
 #define raw_cpu_ptr(p)		per_cpu_ptr(p, shim_cpu)
@@ -203,7 +196,6 @@ static inline unsigned int shim_this_cpu(void)
 })
 #define this_cpu_read(pcp)		this_cpu_op(__atomic_load_n, pcp)
 #define this_cpu_add_return(pcp, v)	this_cpu_op(__atomic_add_fetch, pcp, v)
-#define this_cpu_add(pcp, v)		((void)this_cpu_add_return(pcp, v))
 #define this_cpu_try_cmpxchg(pcp, old, new)				\
 ({									\
 	shim_point();							\
@@ -219,174 +211,55 @@ static inline unsigned int shim_this_cpu(void)
 	old_;								\
 })
 
-static DEFINE_MUTEX(shim_alloc_lock);
-
-static void *__alloc_percpu_gfp(size_t size, size_t align, gfp_t gfp)
-{
-	unsigned int need = DIV_ROUND_UP(size, 64), slot, cpu;
-	u64 mask = (1ULL << need) - 1;
-
-	BUG_ON(!size || !is_power_of_2(align) || align > 64);
-	if (shim_fail_alloc)
-		return NULL;
-	guard(mutex)(&shim_alloc_lock);
-	for (slot = 0; shim_slots & mask << slot; slot++)
-		BUG_ON(slot + need >= SHIM_SLOTS);
-	shim_slots |= mask << slot;
-	shim_sizes[slot] = size;
-	for_each_possible_cpu(cpu) {
-		char *p = shim_arena + SHIM_STATIC + slot * 64 + (size_t)cpu * SHIM_UNIT;
-
-		shim_unpoison(p, size);
-		memset(p, 0, size);
-	}
-	return shim_arena + SHIM_STATIC + slot * 64;
-}
-
-static void free_percpu(void *p)
-{
-	unsigned int slot = ((char *)p - shim_arena - SHIM_STATIC) / 64, cpu;
-
-	if (!p)
-		return;
-	guard(mutex)(&shim_alloc_lock);
-	BUG_ON(slot >= SHIM_SLOTS || !shim_sizes[slot]);
-	for_each_possible_cpu(cpu)
-		shim_poison((char *)p + (size_t)cpu * SHIM_UNIT, shim_sizes[slot]);
-	shim_slots &= ~(((1ULL << DIV_ROUND_UP(shim_sizes[slot], 64)) - 1) << slot);
-	shim_sizes[slot] = 0;
-}
-
-#define alloc_percpu_gfp(type, gfp)					\
-	((type *)__alloc_percpu_gfp(sizeof(type), __alignof__(type), gfp))
-
-static void *memblock_alloc_or_panic(size_t size, size_t align)
-{
-	void *p = NULL;
-
-	BUG_ON(posix_memalign(&p, max(align, sizeof(void *)), size));
-	return memset(p, 0, size);
-}
+void *__alloc_percpu_gfp(size_t size, size_t align, gfp_t gfp);
+void free_percpu(void *p);
+void *kvmalloc_array(size_t n, size_t size, gfp_t gfp);
 
 #define sort(base, n, size, cmp, swap_fn)	qsort(base, n, size, cmp)
 
-/* Topology: set by the test before boot, told as the kernel does. */
+/*
+ * Topology: set by the test, told as the kernel does. Masks have online CPUs
+ * only, and none may be asked for of a CPU that is offline.
+ */
 enum { SHIM_CACHE, SHIM_CLUSTER, SHIM_CORE, SHIM_DOMAINS };
 
-static struct shim_cpu {
+struct shim_cpu {
 	u16 numa, id[SHIM_DOMAINS], next[SHIM_DOMAINS];
-	bool isolated;
-} shim_cpus[NR_CPUS];
-static bool shim_sched_ready;
+	bool isolated, no_cacheinfo;
+};
+extern struct shim_cpu shim_cpus[NR_CPUS];
 
-#define cpu_to_node(cpu)	((int)shim_cpus[cpu].numa)
-#define housekeeping_test_cpu(cpu, type)	(!shim_cpus[cpu].isolated)
+struct cacheinfo { cpumask_t shared_cpu_map; };
+
+#define cpu_to_node(cpu)		((int)shim_cpus[cpu].numa)
 #define topology_sibling_cpumask(cpu)	shim_siblings(cpu, SHIM_CORE)
 #define topology_cluster_cpumask(cpu)	shim_siblings(cpu, SHIM_CLUSTER)
+/* For those who would make placement depend on it. */
+#define HK_TYPE_DOMAIN			0
+#define housekeeping_test_cpu(cpu, type)	(!shim_cpus[cpu].isolated)
 
-static inline bool cpus_share_cache(unsigned int a, unsigned int b)
-{
-	return !shim_sched_ready ||
-	       (shim_cpus[a].isolated && shim_cpus[b].isolated) ||
-	       (!shim_cpus[a].isolated && !shim_cpus[b].isolated &&
-		shim_cpus[a].id[SHIM_CACHE] == shim_cpus[b].id[SHIM_CACHE]);
-}
+const struct cpumask *shim_siblings(unsigned int cpu, unsigned int domain);
+const struct cacheinfo *get_cpu_cacheinfo_llc(unsigned int cpu);
+void shim_link(void);
+void shim_possible(unsigned int cpus, bool holes);
 
-/* Those online of the CPUs that share a domain with @cpu, and itself. */
-static const struct cpumask *shim_siblings(unsigned int cpu, unsigned int domain)
-{
-	static struct cpumask masks[SHIM_DOMAINS];
-	struct cpumask *mask = &masks[domain];
-	unsigned int other = cpu;
+/* Boot, CPU hotplug, debugfs. */
+extern int (*shim_initcall)(void);
+extern int (*shim_came_online)(unsigned int cpu);
 
-	cpumask_clear(mask);
-	do {
-		if (other == cpu || cpu_online(other))
-			cpumask_set_cpu(other, mask);
-		other = shim_cpus[other].next[domain];
-	} while (other != cpu);
-	return mask;
-}
-
-/* Boot, CPU hotplug, work, debugfs. */
-static int (*shim_initcall)(void);
-static int (*shim_came_online)(unsigned int cpu);
-struct work_struct { void (*func)(struct work_struct *work); };
-static struct work_struct *shim_work;
-
-#define subsys_initcall(f)						\
+#define late_initcall(f)						\
 	__attribute__((constructor)) static void f##_set(void) { shim_initcall = f; }
 #define CPUHP_AP_ONLINE_DYN	0
-#define cpuhp_setup_state_nocalls(state, name, up, down)	(shim_came_online = (up), 1)
-#define DECLARE_WORK(w, f)	struct work_struct w = { f }
-#define schedule_work(w)	((void)(shim_work = (w)))
+#define cpuhp_setup_state_nocalls_cpuslocked(state, name, up, down)	\
+	({ BUG_ON(!shim_hotplug_held); shim_came_online = (up); 1; })
 
 struct seq_file { FILE *to; };
 struct file_operations { int (*show)(struct seq_file *m, void *unused); };
-static const struct file_operations *shim_file;
+extern const struct file_operations *shim_file;
 #define DEFINE_SHOW_ATTRIBUTE(name)					\
 	static const struct file_operations name##_fops = { name##_show }
 #define debugfs_create_file(name, mode, parent, data, fops)	((void)(shim_file = (fops)))
 #define seq_puts(m, s)		fputs(s, (m)->to)
-
-/* Knows %u, %lu and %*pbl. */
-static void seq_printf(struct seq_file *m, const char *fmt, ...)
-{
-	unsigned int bit, size, from;
-	const unsigned long *map;
-	const char *sep = "";
-	va_list ap;
-
-	va_start(ap, fmt);
-	for (; *fmt; fmt++) {
-		if (*fmt != '%') {
-			fputc(*fmt, m->to);
-		} else if (*++fmt == 'u') {
-			fprintf(m->to, "%u", va_arg(ap, unsigned int));
-		} else if (*fmt == 'l') {
-			fmt++;
-			fprintf(m->to, "%lu", va_arg(ap, unsigned long));
-		} else {
-			BUG_ON(strncmp(fmt, "*pbl", 4));
-			fmt += 3;
-			size = va_arg(ap, unsigned int);
-			map = va_arg(ap, const unsigned long *);
-			for_each_set_bit(bit, map, size) {
-				for (from = bit; bit + 1 < size && test_bit(bit + 1, map);)
-					bit++;
-				fprintf(m->to, from < bit ? "%s%u-%u" : "%s%u", sep, from, bit);
-				sep = ",";
-			}
-		}
-	}
-	va_end(ap);
-}
-
-/*
- * Have @cpus possible CPUs, none of them booted yet; with @holes, about every
- * third CPU number does not exist.
- */
-static void shim_possible(unsigned int cpus, bool holes)
-{
-	unsigned int cpu = 0;
-
-	for (; cpus; cpu++)
-		if (!holes || cpu * 7 % 3 != 1 || NR_CPUS - cpu <= cpus) {
-			cpu_possible.bits[cpu / 64] |= mask_of(cpu);
-			cpus--;
-		}
-	nr_cpu_ids = cpu;
-	shim_cpu = find_first_bit(cpu_possible.bits, cpu);
-	BUG_ON(__stop_percpu - __start_percpu > SHIM_STATIC);
-	shim_arena = mmap(NULL, (size_t)cpu * SHIM_UNIT, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	BUG_ON(shim_arena == MAP_FAILED);
-	for_each_possible_cpu(cpu) {
-		memcpy(shim_ptr(__start_percpu, cpu), __start_percpu,
-		       __stop_percpu - __start_percpu);
-		shim_poison(shim_arena + (size_t)cpu * SHIM_UNIT + SHIM_STATIC,
-			    SHIM_UNIT - SHIM_STATIC);
-	}
-}
+void seq_printf(struct seq_file *m, const char *fmt, ...);
 
 #endif

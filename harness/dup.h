@@ -13,7 +13,8 @@ typedef int32_t s32;
 typedef int64_t s64;
 
 #define U16_MAX		UINT16_MAX
-#define BITS_PER_LONG	64
+#define U32_MAX		UINT32_MAX
+#define BITS_PER_LONG	__LONG_WIDTH__
 #define BITS_PER_BYTE	8
 #define SMP_CACHE_BYTES	64
 
@@ -43,12 +44,13 @@ typedef int64_t s64;
 })
 #define min(a, b)		compare_(a, b, <)
 #define max(a, b)		compare_(a, b, >)
+#define min3(a, b, c)		min(min(a, b), c)
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define clamp(v, lo, hi)	min(max(v, lo), hi)
 #define swap(a, b)		do { typeof(a) t_ = (a); (a) = (b); (b) = t_; } while (0)
 
 #define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
-#define ilog2(n)		(63 - __builtin_clzl(n))
+#define ilog2(n)		(BITS_PER_LONG - 1 - __builtin_clzl(n))
 #define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
 #define roundup_pow_of_two(n)	(1UL << order_base_2((unsigned long)(n)))
 #define rounddown_pow_of_two(n)	(1UL << ilog2(n))
@@ -102,13 +104,14 @@ static inline unsigned int bitmap_weight(const unsigned long *map, unsigned int 
 typedef struct cpumask { DECLARE_BITMAP(bits, NR_CPUS); } cpumask_t;
 typedef struct cpumask *cpumask_var_t;
 
-static unsigned int nr_cpu_ids;
-static struct cpumask cpu_possible, cpu_online_now;
+extern unsigned int nr_cpu_ids;
+extern struct cpumask cpu_possible, cpu_online_now;
 #define cpu_possible_mask	((const struct cpumask *)&cpu_possible)
 #define cpu_online_mask		((const struct cpumask *)&cpu_online_now)
 
 #define cpumask_test_cpu(cpu, m)	test_bit(cpu, (m)->bits)
 #define cpumask_set_cpu(cpu, m)		set_bit(cpu, (m)->bits)
+#define cpumask_clear_cpu(cpu, m)	clear_bit(cpu, (m)->bits)
 #define cpumask_clear(m)		bitmap_zero((m)->bits, nr_cpu_ids)
 #define cpumask_weight(m)		bitmap_weight((m)->bits, nr_cpu_ids)
 #define cpumask_next(cpu, m)						\
@@ -123,17 +126,7 @@ static struct cpumask cpu_possible, cpu_online_now;
 #define cpu_possible(cpu)		cpumask_test_cpu(cpu, cpu_possible_mask)
 #define cpu_online(cpu)			cpumask_test_cpu(cpu, cpu_online_mask)
 #define num_possible_cpus()		cpumask_weight(cpu_possible_mask)
-#define alloc_cpumask_var(m, gfp)	((*(m) = calloc(1, sizeof(**(m)))) != NULL)
+#define zalloc_cpumask_var(m, gfp)	((*(m) = calloc(1, sizeof(**(m)))) != NULL)
 #define free_cpumask_var(m)		free(m)
-
-static inline unsigned int cpumask_first_and(const struct cpumask *a, const struct cpumask *b)
-{
-	unsigned int cpu;
-
-	for_each_cpu(cpu, a)
-		if (cpumask_test_cpu(cpu, b))
-			break;
-	return cpu;
-}
 
 #endif

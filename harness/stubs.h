@@ -7,6 +7,7 @@
 #define __percpu
 #define __ro_after_init
 #define __read_mostly
+#define unrolled_full
 #define ____cacheline_aligned		__attribute__((aligned(SMP_CACHE_BYTES)))
 #define ____cacheline_aligned_in_smp	____cacheline_aligned
 #define EXPORT_SYMBOL_GPL(sym)
@@ -20,7 +21,5 @@ typedef unsigned int gfp_t;
 /* Arguments are used, and nothing is printed. */
 #define no_printk(fmt, ...)	((void)sizeof(printf(fmt, ##__VA_ARGS__)))
 #define pr_info(fmt, ...)	no_printk(pr_fmt(fmt), ##__VA_ARGS__)
-
-#define HK_TYPE_DOMAIN			0
 
 #endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the tests of the harness share. */
+#ifndef _HARNESS_H
+#define _HARNESS_H
+
+#include "kernel.h"
+#include "percpu_counter_tree.h"
+
+#define MAX_ADD		((long)PERCPU_COUNTER_TREE_MAX_ADD)
+#define SHIFT		PERCPU_COUNTER_TREE_SHIFT
+/* Not 0 in the word of a CPU that is live. */
+#define LIVE		PERCPU_COUNTER_TREE_OFFSET
+#define NR_DOMAINS	PERCPU_COUNTER_TREE_NR_DOMAINS
+#define UNKNOWN		PERCPU_COUNTER_TREE_UNKNOWN
+#define LEAF_FANOUT	PERCPU_COUNTER_TREE_LEAF_FANOUT
+#define FANOUT		PERCPU_COUNTER_TREE_FANOUT
+#define LEVELS		PERCPU_COUNTER_TREE_MAX_LEVELS
+#define NODES		PERCPU_COUNTER_TREE_STATIC_NODES
+#define MAX_N		20
+#define MAX_DEPTH	40
+
+/* --- main.c: the case at hand, random numbers, what has happened */
+
+extern bool full;
+extern u64 test_seed;
+
+u64 rnd(void);
+void rnd_seed(u64 seed);
+unsigned long below(unsigned long n);
+void note(const char *what, unsigned int i, long value);
+void forget_notes(void);
+
+/* --- machine.c: simulated machines, and the map that the library made for them */
+
+/* Where CPUs are in truth, in the terms of the library. */
+extern struct percpu_counter_tree_place topology[NR_CPUS];
+/* Possible CPUs. */
+extern u16 cpu_list[NR_CPUS];
+extern unsigned int nr_list;
+
+extern struct percpu_counter_tree_shape shape;
+
+void random_places(struct percpu_counter_tree_place *at, unsigned int units);
+/* Random topology; one in @late CPUs comes online later, or never. */
+void boot(unsigned int cpus, bool holes, unsigned int late);
+/* The same in steps: possible CPUs, then topology[] and cpu_online_now, then this. */
+void possible(unsigned int cpus, bool holes);
+void boot_as_set(void);
+void come_online(unsigned int cpu);
+void go_offline(unsigned int cpu);
+void tell_topology(void);
+
+/* As the debugfs file says: some CPU of each node, the leaf of each CPU. */
+extern u16 node_cpu[NODES + 1], leaf_of[NR_CPUS], parent_of[NODES + 1];
+void read_map(void);
+
+/* --- group.c: a group of counters, and what its sums have to be */
+
+extern struct percpu_counter_tree *group;
+extern struct percpu_counter_tree_level_item *items;
+extern unsigned int n;
+extern unsigned long batch, ref[MAX_N];
+extern bool active;
+/* How many maps there were; the CPUs on which an add ran at some time. */
+extern unsigned int nr_maps, nr_here;
+extern unsigned long was_here[BITS_TO_LONGS(NR_CPUS)];
+
+/* Adds on their way, outermost first. */
+struct add { unsigned int i; long inc; };
+extern struct add adding[MAX_DEPTH + 1];
+extern unsigned int depth;
+
+void group_init(unsigned int counters, unsigned long size, bool lazy);
+void group_destroy(void);
+void group_activate(bool fail);
+void here(void);
+void add(unsigned int i, long inc);
+void add_on(unsigned int cpu, unsigned int i, long inc);
+
+struct percpu_counter_tree_usage *usage_of(unsigned int i);
+/* The word of a CPU; residue; what it can add towards @sign without a carry. */
+unsigned long word_on(unsigned int cpu, unsigned int i);
+long residue_on(unsigned int cpu, unsigned int i);
+long room_on(unsigned int cpu, long sign);
+/* Let a CPU, a node, or all of them, reach the end of their range, but for @room. */
+void fill_cpu(unsigned int cpu, long sign);
+void to_end(long sign, long room);
+
+/* Windows of CPUs, and so all carries, move by units. */
+unsigned long unit(void);
+void range_is(unsigned long under, unsigned long over);
+/* One counter, to which no add is in progress. */
+void check_counter(unsigned int i);
+/* One or more, to which adds may be in progress. */
+void check_begun(unsigned int i);
+/* All, with no add in progress. */
+void check_all(void);
+
+/* --- the tests */
+
+long some_inc(void);
+
+void test_random(unsigned int cpus);
+void test_preempted(unsigned int cpus);
+void test_walk(unsigned int cpus);
+void test_contract(unsigned int cpus);
+void test_use(unsigned int cpus);
+void test_ends(unsigned int cpus);
+void test_swings(unsigned int cpus);
+void test_amortised(unsigned int cpus);
+void test_cut(unsigned int units);
+void test_map(unsigned int cpus);
+void test_machines(unsigned int which);
+void test_geometry(unsigned int cpus);
+void test_lifetime(unsigned int cpus);
+void test_huge(unsigned int cpus);
+void test_threads(unsigned int cpus);
+void test_levels(unsigned int cpus);
+void show_levels(unsigned int cap);
+
+extern const unsigned int nr_machines;
+
+#endif
