@@ -143,7 +143,7 @@ u16 percpu_counter_tree_parent[PERCPU_COUNTER_TREE_STATIC_ITEMS] __read_mostly;
  * Context: Any.
  * Return: The shape.
  */
-VISIBLE_IF_KUNIT struct percpu_counter_tree_shape
+struct percpu_counter_tree_shape
 percpu_counter_tree_geometry(unsigned int cpus)
 {
 	unsigned int level, below = cpus, fanout;
