@@ -24,9 +24,9 @@
  *	| total + offset | offset in quarters of a batch, 3 bits |
  *
  * Windows begin where total + offset is a multiple of the batch. An add changes
- * the upper field with one this_cpu_add_return(). The offset is 1 to 4 quarters;
- * a word with 0 there is not live yet, and an add to it does not count: it makes
- * the word live and adds again.
+ * the upper field with one this_cpu_add_return(). The offset is 1 to 4 quarters.
+ * A word with 0 there is not live yet: an add to it does not count, but makes it
+ * live and adds again.
  *
  * Adds before activation, and those of more than 2^28 (2^12 on 32-bit kernels),
  * go to the word @direct.
@@ -94,7 +94,7 @@
  *
  * - Words and items are zeroed before @level0 is published by a release. An
  *   address dependency on @level0 leads to the words, an acquire of it, in
- *   percpu_counter_tree_root(), to the items.
+ *   percpu_counter_tree_level0(), to the items.
  * - The bit of a CPU is set before its words go live, and on that CPU. A reader
  *   that knows of a completed add to a word sees the bit.
  * - The range is widened before a bit is set, which is a full barrier. An adder
@@ -126,6 +126,9 @@
 
 /* Counters that share the items of a group, and so the cache lines. */
 #define COUNTERS	PERCPU_COUNTER_TREE_NODE_COUNTERS
+
+/* A walk for this many is compiled apart: a third less without loops. */
+#define RSS_COUNTERS	4
 
 /* All zero with one possible CPU: there is nothing to share then. */
 static struct percpu_counter_tree_shape shape __ro_after_init;
@@ -353,9 +356,9 @@ int percpu_counter_tree_activate_many(struct percpu_counter_tree *c,
 	/* The first one first: it tells sums if the group is active. */
 	for (i = 0; i < n; i++) {
 		/*
-		 * Pairs with the address dependencies on @level0 in
-		 * percpu_counter_tree_add() and sum_words(), and with
-		 * smp_load_acquire() in percpu_counter_tree_root().
+		 * Pairs with the address dependency on @level0 in
+		 * percpu_counter_tree_add(), and with smp_load_acquire() in
+		 * percpu_counter_tree_level0().
 		 */
 		smp_store_release(&c[i].level0, level0 + i);
 	}
@@ -412,26 +415,23 @@ void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
 EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
 
 /* Sum up to eight counters that share a node. */
-static void sum_words(struct percpu_counter_tree *c,
-		      const unsigned long __percpu *level0, unsigned int n,
-		      long *sums)
+static __always_inline void sum_words(struct percpu_counter_tree *c,
+				      const unsigned long __percpu *level0,
+				      unsigned int n, long *sums)
 {
-	unsigned long quarter = (unit_of(c->batch >> SHIFT) << SHIFT) + 1;
-	const atomic_long_t *root = percpu_counter_tree_root(c);
-	const struct percpu_counter_tree_usage *usage;
-	unsigned long cpus, word, offset;
+	const unsigned long quarter = (unit_of(c->batch >> SHIFT) << SHIFT) + 1;
+	const unsigned long *cpus = percpu_counter_tree_usage_of(c)->mask;
+	unsigned long some, word, offset;
 	const unsigned long *words;
 	unsigned int i, base;
 
-	usage = percpu_counter_tree_usage_of(c, c->root);
 	for (i = 0; i < n; i++)
 		sums[i] = 0;
 	for (base = 0; base < nr_cpu_ids; base += BITS_PER_LONG) {
 		/* No ordering: adds that have completed are visible. */
-		cpus = READ_ONCE(usage->mask[base / BITS_PER_LONG]);
-		for (; cpus; cpus &= cpus - 1) {
-			words = per_cpu_ptr(level0, base + __ffs(cpus));
-			/* This loop is what a walk costs. */
+		some = READ_ONCE(cpus[base / BITS_PER_LONG]);
+		for (; some; some &= some - 1) {
+			words = per_cpu_ptr(level0, base + __ffs(some));
 			unrolled_full
 			for (i = 0; i < n; i++) {
 				word = READ_ONCE(words[i]);
@@ -441,9 +441,9 @@ static void sum_words(struct percpu_counter_tree *c,
 			}
 		}
 	}
-	/* Shifted by SHIFT so far: the root tells the upper bits. */
+	/* Shifted so far. The root tells the upper bits. */
 	for (i = 0; i < n; i++) {
-		word = atomic_long_read(&root[i]);
+		word = atomic_long_read(&c->root[i]);
 		sums[i] -= word << SHIFT;
 		sums[i] = (sums[i] >> SHIFT) + word +
 			  atomic_long_read(&c[i].direct);
@@ -466,18 +466,16 @@ void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 	unsigned int i, some;
 
 	for (; n; n -= some, c += some, sums += some) {
-		/* Another bit of @flags changes when the group is activated. */
-		some = COUNTERS -
-		       (READ_ONCE(c->flags) & PERCPU_COUNTER_TREE_INDEX);
-		some = min(some, n);
-		/* Pairs with smp_store_release() in ..._activate_many(). */
-		level0 = READ_ONCE(c->level0);
-		if (level0) {
+		some = min(n, COUNTERS - percpu_counter_tree_index(c));
+		/* An earlier counter of a group is activated no later. */
+		level0 = percpu_counter_tree_level0(c);
+		if (!level0)
+			for (i = 0; i < some; i++)
+				sums[i] = atomic_long_read(&c[i].direct);
+		else if (some == RSS_COUNTERS)
+			sum_words(c, level0, RSS_COUNTERS, sums);
+		else
 			sum_words(c, level0, some, sums);
-			continue;
-		}
-		for (i = 0; i < some; i++)
-			sums[i] = atomic_long_read(&c[i].direct);
 	}
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_precise_sum_many);
@@ -499,13 +497,14 @@ static void mark(struct percpu_counter_tree_usage *usage, unsigned long *mask,
 }
 
 /* Make the word of this CPU live: total 0, in the middle of the window. */
-static noinline void make_live(struct percpu_counter_tree *c)
+static noinline void make_live(struct percpu_counter_tree *c,
+			       unsigned long __percpu *level0)
 {
-	struct percpu_counter_tree_usage *usage;
 	unsigned long old, first, half = c->batch >> (SHIFT + 1);
+	struct percpu_counter_tree_usage *usage;
 	unsigned int cpu;
 
-	usage = percpu_counter_tree_usage_of(c, percpu_counter_tree_root(c));
+	usage = percpu_counter_tree_usage_of(c);
 	first = half << SHIFT | half / unit_of(2 * half);
 
 	/* The bit and the word must be those of one CPU. */
@@ -514,12 +513,12 @@ static noinline void make_live(struct percpu_counter_tree *c)
 	/* Set on this CPU, if at all. */
 	if (!test_bit(cpu, usage->mask))
 		mark(usage, usage->mask, cpu, half - 1, half);
-	old = this_cpu_read(*c->level0);
+	old = this_cpu_read(*level0);
 	do {
 		/* An interrupt handler on this CPU has made the word live. */
 		if (old & OFFSET)
 			break;
-	} while (!this_cpu_try_cmpxchg(*c->level0, &old, first));
+	} while (!this_cpu_try_cmpxchg(*level0, &old, first));
 }
 
 /* Where a total is in its window, shifted: half a batch if its residue is 0. */
@@ -573,14 +572,14 @@ static unsigned long node_add(atomic_long_t *node, unsigned long carry,
 static void climb(struct percpu_counter_tree *c, unsigned long carry)
 {
 	const size_t item_size = sizeof(struct percpu_counter_tree_level_item);
-	atomic_long_t *root = percpu_counter_tree_root(c), *node;
 	struct percpu_counter_tree_usage *usage;
-	long most, threshold = c->batch >> SHIFT;
 	unsigned long *used;
+	long most, threshold = c->batch >> SHIFT;
+	atomic_long_t *node;
 	/* The leaf of any CPU will do, and any version of the map. */
 	u16 at = this_cpu_read(percpu_counter_tree_leaf);
 
-	usage = percpu_counter_tree_usage_of(c, root);
+	usage = percpu_counter_tree_usage_of(c);
 	used = usage->mask + BITS_TO_LONGS(nr_cpu_ids);
 	for (; at != PERCPU_COUNTER_TREE_ROOT;
 	     at = READ_ONCE(percpu_counter_tree_parent[at])) {
@@ -589,13 +588,13 @@ static void climb(struct percpu_counter_tree *c, unsigned long carry)
 		/* Pairs with test_and_set_bit() in mark(). */
 		if (unlikely(!test_bit_acquire(at - shape.first, used)))
 			mark(usage, used, at - shape.first, most, most);
-		node = (void *)root + at * item_size;
+		node = (void *)c->root + at * item_size;
 		carry = node_add(node, carry, threshold);
 		if (!carry)
 			return;
 	}
 	/* No ordering: a sum promises none between adds. */
-	atomic_long_add(carry, root);
+	atomic_long_add(carry, c->root);
 }
 
 /**
@@ -612,18 +611,20 @@ static void climb(struct percpu_counter_tree *c, unsigned long carry)
 void percpu_counter_tree_carry(struct percpu_counter_tree *c, unsigned long new,
 			       long inc)
 {
+	/* Items are used from here on, see percpu_counter_tree_level0(). */
+	unsigned long __percpu *level0 = percpu_counter_tree_level0(c);
 	unsigned long step = (unsigned long)inc << SHIFT, next, carry;
 
 	/* An add to a word that was not live did not count: add again. */
 	while (unlikely(!(new & OFFSET))) {
-		make_live(c);
-		new = this_cpu_add_return(*c->level0, step);
+		make_live(c, level0);
+		new = this_cpu_add_return(*level0, step);
 	}
 	if (!percpu_counter_tree_left_window(c, new, step))
 		return;
 
 	next = recentre(c, new, inc > 0);
-	if (this_cpu_cmpxchg(*c->level0, new, next) != new)
+	if (this_cpu_cmpxchg(*level0, new, next) != new)
 		next = new;
 	/* Change of the total less change of the residue */
 	carry = step + position_of(c, new - step) - position_of(c, next);
