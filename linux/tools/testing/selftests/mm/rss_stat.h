@@ -11,10 +11,12 @@
 #include <linux/mman.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,6 +31,15 @@
 
 #define RSS_MAX_CPUS	8192
 #define RSS_CPU_SETS	(RSS_MAX_CPUS / CPU_SETSIZE)
+
+/*
+ * The error that the kernel allows for in a counter, in bytes, and the batches
+ * it chooses from, in pages: the largest that keeps the error within this, and
+ * the smallest if none does.
+ */
+#define RSS_ERROR	(16L << 20)
+#define RSS_MIN_BATCH	4L
+#define RSS_MAX_BATCH	32L
 
 /* What /proc/PID/status says, in pages; @pgtables is rounded down. */
 struct rss {
@@ -96,6 +107,30 @@ static inline int rss_read(pid_t pid, struct rss *rss)
 	return 0;
 }
 
+/* The resident pages in a file such as /proc/PID/statm, or -1. */
+static inline long rss_read_statm(const char *path)
+{
+	long resident;
+
+	if (rss_read_file(path) || sscanf(rss_buf, "%*s %ld", &resident) != 1)
+		return -1;
+	return resident;
+}
+
+/* The same for a file such as /proc/PID/stat. */
+static inline long rss_read_stat(const char *path)
+{
+	char *pos;
+
+	if (rss_read_file(path))
+		return -1;
+	/* The name is the second field, and this one the 24th. */
+	pos = strrchr(rss_buf, ')');
+	for (int i = 2; pos && i < 24; i++)
+		pos = strchr(pos + 1, ' ');
+	return pos ? strtol(pos, NULL, 10) : -1;
+}
+
 /* Find the CPUs which the caller may use. */
 static inline void rss_find_cpus(void)
 {
@@ -128,30 +163,43 @@ static inline void rss_grow_stack(void)
 }
 
 /*
- * Touch everything that is mapped, so that the code, data and stacks of the
- * test cause no page fault while it counts. Some mappings, such as [vvar],
- * cannot be populated and need not be.
+ * Populate and lock everything that is mapped, so that the code, data and
+ * stacks of the test cause no page fault while it counts, and are not
+ * reclaimed. Some mappings, such as [vvar], cannot be populated and need not
+ * be. Returns -1 if the caller must not lock that much memory.
  */
-static inline void rss_settle(void)
+static inline int rss_settle(void)
 {
 	char *line, *next;
+	struct rlimit limit;
+	int ret = 0;
 
+	if (!getrlimit(RLIMIT_MEMLOCK, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_MEMLOCK, &limit);
+	}
 	rss_grow_stack();
 	if (rss_read_file("/proc/self/maps"))
 		rss_die("/proc/self/maps");
 	for (line = rss_buf; *line; line = next) {
 		unsigned long start, end;
+		bool write;
 
 		next = strchrnul(line, '\n');
 		if (*next)
 			next++;
 		start = strtoul(line, &line, 16);
 		end = strtoul(line + 1, &line, 16);
-		if (line[1] == 'r')
-			madvise((void *)start, end - start,
-				line[2] == 'w' ? MADV_POPULATE_WRITE :
-						 MADV_POPULATE_READ);
+		if (line[1] != 'r')
+			continue;
+		write = line[2] == 'w';
+		if (madvise((void *)start, end - start,
+			    write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ))
+			continue;
+		if (mlock((void *)start, end - start))
+			ret = -1;
 	}
+	return ret;
 }
 
 /* A new instance of a file system that is nowhere in the name space. */
@@ -166,6 +214,40 @@ static inline int rss_mount(const char *type)
 		mnt = syscall(__NR_fsmount, fs, FSMOUNT_CLOEXEC, 0);
 	close(fs);
 	return mnt;
+}
+
+/*
+ * How far an approximate sum of one counter that all CPUs use may be from the
+ * truth, in pages, or -1 if the kernel does not tell. It tells in batches.
+ */
+static inline long rss_declared_error(void)
+{
+	const long allowed = RSS_ERROR / psize();
+	long batches, least;
+	ssize_t len = -1;
+	int debugfs, fd;
+	char *pos;
+
+	debugfs = rss_mount("debugfs");
+	if (debugfs < 0)
+		return -1;
+	fd = openat(debugfs, "percpu_counter_tree", O_RDONLY | O_CLOEXEC);
+	close(debugfs);
+	if (fd >= 0) {
+		len = read(fd, rss_buf, sizeof(rss_buf) - 1);
+		close(fd);
+	}
+	if (len <= 0)
+		return -1;
+	rss_buf[len] = '\0';
+	pos = strstr(rss_buf, "bound ");
+	if (!pos || sscanf(pos, "bound %ld batches", &batches) != 1)
+		return -1;
+	least = batches * RSS_MIN_BATCH;
+	if (least > allowed)
+		return least;
+	return batches * RSS_MAX_BATCH < allowed ? batches * RSS_MAX_BATCH :
+						   allowed;
 }
 
 #endif /* _MM_RSS_STAT_H */
