@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The resident set size that a process and its observers are told, against
- * memory whose amount is known: /proc/PID/{status,statm,stat} and the peaks
- * ru_maxrss and VmHWM.
+ * memory whose amount is known: /proc/PID/{status,statm,stat}.
  *
  * The kernel counts in parts, one per CPU, and sums or approximates when it is
  * asked. So pages are touched and given back on different CPUs, by one thread
@@ -19,7 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -31,9 +29,7 @@
 #define MAX_PAGES	512
 #define MAX_WORKERS	8
 #define WORKER_STACK	(256 * 1024)
-/* Pages per CPU that show a peak which leaves out what the CPUs hold. */
-#define PEAK_RUN	16
-#define PEAK_BYTES	(64UL << 20)
+#define MAX_HUGE	(32UL << 20)
 
 /* An operation uses other CPUs than the one before it in this list. */
 enum op {
@@ -60,7 +56,7 @@ static struct crew {
 /* What a child tells its parent. */
 struct report {
 	struct rss rss[4];
-	struct rusage usage;
+	bool settled;
 };
 
 /* The memory whose amount is known, and what there was without it. */
@@ -158,20 +154,6 @@ static void crew_stop(void)
 		pthread_join(crew.thread[i], NULL);
 }
 
-static long maxrss(const struct rusage *usage)
-{
-	return usage->ru_maxrss * 1024 / psize();
-}
-
-static long maxrss_self(void)
-{
-	struct rusage usage;
-
-	if (getrusage(RUSAGE_SELF, &usage))
-		return -1;
-	return maxrss(&usage);
-}
-
 /*
  * An empty file whose pages count as RssFile: on ramfs if it can be had, else
  * in the current directory, if that is neither tmpfs nor on top of one.
@@ -248,7 +230,8 @@ FIXTURE_SETUP(rss_stat)
 	crew.hop = variant->hop;
 	if (variant->threads)
 		ASSERT_EQ(crew_start(MAX_WORKERS), 0);
-	rss_settle();
+	if (rss_settle())
+		SKIP(return, "RLIMIT_MEMLOCK is too low to lock the test");
 	ASSERT_EQ(rss_read(0, &known.base), 0);
 }
 
@@ -469,9 +452,8 @@ TEST_F(rss_stat, huge_page)
 	size_t size;
 	char *map;
 
-	if (!huge || huge > PEAK_BYTES / 2)
-		SKIP(return, "no huge page of %lu MiB or less",
-		     (PEAK_BYTES >> 20) / 2);
+	if (!huge || huge > MAX_HUGE)
+		SKIP(return, "no huge page of %lu MiB or less", MAX_HUGE >> 20);
 	size = (nr_huge + 1) * huge;
 	known.size = size;
 	known.map = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -556,22 +538,13 @@ TEST_F(rss_stat, swap)
 	}
 }
 
-/* Returns in the parent, with the exit status and usage of the child. */
-static void reap(struct __test_metadata *_metadata, pid_t pid, int code)
-{
-	int status;
-
-	ASSERT_EQ(wait4(pid, &status, 0, &known.report->usage), pid);
-	ASSERT_TRUE(WIFEXITED(status));
-	ASSERT_EQ(WEXITSTATUS(status), code);
-}
-
 /* A child starts with its parent's anonymous pages and copies what it writes */
 TEST_F(rss_stat, fork)
 {
 	const long n = known.nr, half = n / 2;
 	struct report *report = known.report;
 	struct rss before;
+	int status;
 	pid_t pid;
 
 	known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE,
@@ -586,7 +559,8 @@ TEST_F(rss_stat, fork)
 	if (!pid) {
 		crew.nr_threads = 0;
 		rss_read(0, &report->rss[0]);
-		rss_settle();
+		report->settled = !rss_settle() &&
+				  !munlock(known.map, known.size);
 		rss_read(0, &report->rss[1]);
 		crew_run(known.map, n, psize(), OP_WRITE);
 		rss_read(0, &report->rss[2]);
@@ -594,7 +568,10 @@ TEST_F(rss_stat, fork)
 		rss_read(0, &report->rss[3]);
 		_exit(KSFT_PASS);
 	}
-	reap(_metadata, pid, KSFT_PASS);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(WEXITSTATUS(status), KSFT_PASS);
+	ASSERT_TRUE(report->settled);
 
 	EXPECT_EQ(report->rss[0].anon, before.anon);
 	EXPECT_EQ(report->rss[0].swap, before.swap);
@@ -610,7 +587,6 @@ TEST_F(rss_stat, stat)
 {
 	const long n = known.nr;
 	long seen;
-	char *pos;
 
 	known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -618,233 +594,9 @@ TEST_F(rss_stat, stat)
 	for (enum op op = OP_WRITE; op <= OP_ZAP; op++) {
 		crew_run(known.map, n, psize(), op);
 
-		ASSERT_EQ(rss_read_file("/proc/self/stat"), 0);
-		pos = strrchr(rss_buf, ')');
-		ASSERT_NE(pos, NULL);
-		/* The name is the second field, and this one the 24th. */
-		for (int i = 2; i < 24; i++) {
-			pos = strchr(pos + 1, ' ');
-			ASSERT_NE(pos, NULL);
-		}
-		seen = strtol(pos, NULL, 10);
+		seen = rss_read_stat("/proc/self/stat");
 		EXPECT_EQ(seen - known.base.rss, op == OP_WRITE ? n : 0);
 	}
-}
-
-/* Enough pages for each CPU to hold some, but not more memory than is fair. */
-static void map_peak(struct __test_metadata *_metadata)
-{
-	long nr_runs = rss_nr_cpus;
-
-	if (nr_runs < 4)
-		nr_runs = 4;
-	if (nr_runs > PEAK_BYTES / psize() / PEAK_RUN)
-		nr_runs = PEAK_BYTES / psize() / PEAK_RUN;
-	known.nr = nr_runs * PEAK_RUN;
-	known.size = known.nr * psize();
-	known.map = mmap(NULL, known.size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(known.map, MAP_FAILED);
-	ASSERT_EQ(rss_read(0, &known.base), 0);
-}
-
-/* Do @op to all of it, a run of pages on each CPU. */
-static void peak_run(enum op op)
-{
-	crew_run(known.map, known.nr / PEAK_RUN, PEAK_RUN * psize(), op);
-}
-
-static int reset_peak(void)
-{
-	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
-	ssize_t ret;
-
-	if (fd < 0)
-		return -1;
-	ret = write(fd, "5", 1);
-	close(fd);
-	return ret == 1 ? 0 : -1;
-}
-
-/* The peak is what was mapped at most, to the page, and stays that. */
-TEST_F(rss_stat, peak)
-{
-	struct rss now;
-	long peak;
-
-	map_peak(_metadata);
-	ASSERT_EQ(reset_peak(), 0);
-	for (int i = 0; i < 3; i++) {
-		peak_run(OP_WRITE);
-		ASSERT_EQ(rss_read(0, &now), 0);
-		peak = now.rss;
-		EXPECT_EQ(peak - known.base.rss, known.nr);
-		EXPECT_EQ(now.hwm, peak);
-		EXPECT_EQ(maxrss_self(), peak);
-
-		peak_run(OP_ZAP);
-		ASSERT_EQ(rss_read(0, &now), 0);
-		EXPECT_EQ(now.rss, known.base.rss);
-		EXPECT_EQ(now.hwm, peak);
-		EXPECT_EQ(maxrss_self(), peak);
-	}
-}
-
-/* A peak that is reset starts from what is mapped now, neither more nor less */
-TEST_F(rss_stat, peak_reset)
-{
-	struct rss now;
-
-	map_peak(_metadata);
-	for (int i = 0; i < 3; i++) {
-		/* From one CPU, back on all, and the other way round. */
-		memset(known.map, 1, known.size);
-		ASSERT_EQ(reset_peak(), 0);
-		ASSERT_EQ(rss_read(0, &now), 0);
-		EXPECT_EQ(now.rss - known.base.rss, known.nr);
-		EXPECT_EQ(now.hwm, now.rss);
-
-		peak_run(OP_ZAP);
-		ASSERT_EQ(reset_peak(), 0);
-		ASSERT_EQ(rss_read(0, &now), 0);
-		EXPECT_EQ(now.rss, known.base.rss);
-		EXPECT_EQ(now.hwm, now.rss);
-		EXPECT_EQ(maxrss_self(), now.rss);
-
-		peak_run(OP_WRITE);
-		ASSERT_EQ(madvise(known.map, known.size, MADV_DONTNEED), 0);
-		ASSERT_EQ(rss_read(0, &now), 0);
-		EXPECT_EQ(now.hwm, known.base.rss + known.nr);
-	}
-}
-
-/* A child that does nothing has a peak, and one that did much keeps it. */
-TEST_F(rss_stat, peak_of_child)
-{
-	struct report *report = known.report;
-	struct rusage children;
-	pid_t pid;
-
-	map_peak(_metadata);
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		rss_read(0, &report->rss[0]);
-		report->rss[1].hwm = maxrss_self();
-		_exit(KSFT_PASS);
-	}
-	reap(_metadata, pid, KSFT_PASS);
-	EXPECT_GT(report->rss[0].rss, 0);
-	EXPECT_GE(report->rss[0].hwm, report->rss[0].rss);
-	EXPECT_GE(report->rss[1].hwm, report->rss[0].hwm);
-	EXPECT_GE(maxrss(&report->usage), report->rss[0].hwm);
-
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		crew.nr_threads = 0;
-		peak_run(OP_WRITE);
-		rss_read(0, &report->rss[0]);
-		peak_run(OP_ZAP);
-		rss_read(0, &report->rss[1]);
-		_exit(KSFT_PASS);
-	}
-	reap(_metadata, pid, KSFT_PASS);
-	EXPECT_GE(report->rss[0].rss, known.nr);
-	EXPECT_GE(report->rss[1].hwm, report->rss[0].rss);
-	EXPECT_GE(maxrss(&report->usage), report->rss[0].rss);
-
-	ASSERT_EQ(getrusage(RUSAGE_CHILDREN, &children), 0);
-	EXPECT_GE(maxrss(&children), report->rss[0].rss);
-}
-
-/* A process keeps its ru_maxrss when it starts another program. */
-TEST_F(rss_stat, peak_over_exec)
-{
-	struct report *report = known.report;
-	pid_t pid;
-
-	map_peak(_metadata);
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		const int null = open("/dev/null", O_WRONLY);
-
-		crew.nr_threads = 0;
-		peak_run(OP_WRITE);
-		rss_read(0, &report->rss[0]);
-		if (null < 0 || dup2(null, STDOUT_FILENO) < 0 ||
-		    dup2(null, STDERR_FILENO) < 0)
-			_exit(KSFT_FAIL);
-		/* It prints its usage. */
-		execl("/proc/self/exe", "rss_stat", "-h", NULL);
-		_exit(KSFT_FAIL);
-	}
-	reap(_metadata, pid, KSFT_SKIP);
-	EXPECT_GE(report->rss[0].rss, known.nr);
-	EXPECT_GE(maxrss(&report->usage), report->rss[0].rss);
-}
-
-static struct {
-	long nr_running;
-	size_t size;
-	int rounds;
-} race;
-
-static void *race_thread(void *arg)
-{
-	unsigned long n = (long)arg;
-	char *map;
-
-	for (int i = 0; i < race.rounds; i++, n++) {
-		rss_hop(n);
-		map = mmap(NULL, race.size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (map == MAP_FAILED)
-			break;
-		memset(map, 1, race.size);
-		rss_hop(n + 1);
-		munmap(map, race.size);
-	}
-	__atomic_sub_fetch(&race.nr_running, 1, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-/* No peak is below a VmRSS that was shown before, while threads swing. */
-TEST(rss_stat_peak_race)
-{
-	long shown = 0, short_hwm = 0, short_maxrss = 0, nr_read = 0, diff;
-	pthread_t thread[MAX_WORKERS];
-	bool running = true;
-	struct rss now;
-
-	rss_find_cpus();
-	rss_settle();
-	race.nr_running = MAX_WORKERS;
-	race.size = 16 * psize();
-	race.rounds = 100;
-	for (long i = 0; i < MAX_WORKERS; i++)
-		ASSERT_EQ(pthread_create(&thread[i], NULL, race_thread,
-					 (void *)i), 0);
-	/* Once more when all have ended. */
-	while (running) {
-		running = __atomic_load_n(&race.nr_running, __ATOMIC_ACQUIRE);
-		ASSERT_EQ(rss_read(0, &now), 0);
-		if (shown < now.rss)
-			shown = now.rss;
-		diff = shown - now.hwm;
-		if (short_hwm < diff)
-			short_hwm = diff;
-		diff = shown - maxrss_self();
-		if (short_maxrss < diff)
-			short_maxrss = diff;
-		nr_read++;
-	}
-	for (int i = 0; i < MAX_WORKERS; i++)
-		pthread_join(thread[i], NULL);
-	TH_LOG("at most %ld pages in %ld reads", shown, nr_read);
-	EXPECT_EQ(short_hwm, 0);
-	EXPECT_EQ(short_maxrss, 0);
 }
 
 TEST_HARNESS_MAIN
