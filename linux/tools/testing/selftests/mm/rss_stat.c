@@ -39,7 +39,7 @@ enum op {
 	OP_PAGEOUT,
 };
 
-/* The threads that touch memory, or nobody but the main thread. */
+/* The threads that touch memory, or only the main thread. */
 static struct crew {
 	pthread_barrier_t start;
 	pthread_barrier_t end;
@@ -290,7 +290,7 @@ static void expect_mapped(struct __test_metadata *_metadata, const char *when,
 /*
  * Read, write, give back half, read that again, unmap. Pages of a private
  * mapping are anonymous once they are written; before, they are in the page
- * cache, or, without a file, the zero page, which nobody counts.
+ * cache, or, without a file, the zero page, which is not counted.
  */
 static void check_mapping(struct __test_metadata *_metadata, int flags, int fd)
 {

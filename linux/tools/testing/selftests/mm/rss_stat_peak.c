@@ -36,7 +36,7 @@
 #define WORKER_STACK	(256 * 1024)
 /* Pages that a thread touches before it moves on to the next CPU. */
 #define RUN		13
-/* A peak is higher by this many pages than what must be recorded. */
+/* Pages by which a peak exceeds what the kernel may leave out. */
 #define MARGIN		64
 #define NR_READS	2000
 #define READS_PER_RESET	100
@@ -290,8 +290,8 @@ static int nr_rounds(long nr)
 }
 
 /*
- * A batch for each CPU and as much for the nodes above is more than any kernel
- * holds back, if it does not tell.
+ * If the kernel does not tell, assume the largest batch for each CPU, and as
+ * much again for what is above the CPUs.
  */
 static void find_range(void)
 {
@@ -299,7 +299,7 @@ static void find_range(void)
 
 	if (one < 0)
 		one = 2 * RSS_MAX_BATCH * sysconf(_SC_NPROCESSORS_CONF);
-	/* Of the three counters, and this below as well as above the truth. */
+	/* RSS is the sum of three counters, and may be off either way. */
 	error = 3 * one;
 	range = 2 * error;
 }
@@ -401,8 +401,9 @@ static void expect_verdict(struct __test_metadata *_metadata,
 }
 
 /*
- * All threads have filled their maps and drop them at once: the first of them
- * has to see, and all have to leave, a peak that is right to the page.
+ * All threads have filled their maps and drop them at once. A thread lowers RSS
+ * only after it, or another one, has recorded the peak, so this is exact even
+ * if the threads race.
  */
 TEST_F_TIMEOUT(rss_stat_peak, recorded, TIMEOUT)
 {
@@ -424,7 +425,7 @@ TEST_F_TIMEOUT(rss_stat_peak, recorded, TIMEOUT)
 	expect_verdict(_metadata, &verdict, 0);
 }
 
-/* RSS creeps up and swings below the peak; no file of /proc is read. */
+/* RSS creeps up in a saw tooth. Reading /proc would record it, so do not. */
 TEST_F_TIMEOUT(rss_stat_peak, creep, TIMEOUT)
 {
 	const long nr = 2 * range + BUDGET / 8;
@@ -452,7 +453,6 @@ TEST_F_TIMEOUT(rss_stat_peak, creep, TIMEOUT)
 		judge(&verdict, peak, quiet + have);
 		EXPECT_GE(peak, last);
 		last = peak;
-		/* The truth is the highest so far: come back to it. */
 		touch(map + (have - less) * psize(), less);
 	}
 	expect_verdict(_metadata, &verdict, -range);
@@ -461,8 +461,8 @@ TEST_F_TIMEOUT(rss_stat_peak, creep, TIMEOUT)
 }
 
 /*
- * After a reset the peak is what is mapped now, be the approximate RSS above
- * it or below, and the next peak is no more than RSS is then.
+ * A reset sets the peak to the precise RSS, whether the approximate RSS is
+ * above it or below, and later peaks are not above the truth either.
  */
 TEST_F_TIMEOUT(rss_stat_peak, reset, TIMEOUT)
 {
@@ -534,7 +534,7 @@ static long read_shown(struct __test_metadata *_metadata, int file, bool other)
 	return shared->expected;
 }
 
-/* What anybody has been shown is in the peak, also if nothing else is. */
+/* A peak that no other event records is recorded when a file shows it. */
 TEST_F_TIMEOUT(rss_stat_peak, shown, TIMEOUT)
 {
 	const long nr = rss_nr_cpus * RSS_MAX_BATCH;
@@ -672,7 +672,7 @@ static void *idle_thread(void *arg)
 	return NULL;
 }
 
-/* With its second thread, a process keeps the exact peak it had until then. */
+/* The exact peak of a single thread is kept when there is a second one. */
 TEST_F_TIMEOUT(rss_stat_peak, second_thread, TIMEOUT)
 {
 	const long nr = 1000;
@@ -759,7 +759,7 @@ static void run_child(enum end end, int nr_threads, int fd)
 	_exit(KSFT_PASS);
 }
 
-/* Who waits for a child learns of all that its threads had touched. */
+/* wait4() reports all that the threads of a child have touched. */
 TEST_F_TIMEOUT(rss_stat_peak, child, TIMEOUT)
 {
 	static const char * const names[] = {
@@ -796,8 +796,9 @@ TEST_F_TIMEOUT(rss_stat_peak, child, TIMEOUT)
 }
 
 /*
- * The ru_maxrss of a child includes that of the mm which it shared or copied
- * and left with exec. VmHWM, which is of the new mm, does not.
+ * The ru_maxrss of a child includes the peak of the mm that it had before exec,
+ * which is a copy of its parent's or, after vfork(), the same. Its VmHWM is
+ * that of the new mm only.
  */
 TEST_F_TIMEOUT(rss_stat_peak, exec, TIMEOUT)
 {
@@ -826,7 +827,7 @@ TEST_F_TIMEOUT(rss_stat_peak, exec, TIMEOUT)
 	EXPECT_LT(told.rss.hwm, nr);
 	EXPECT_GE(told.rss.hwm, told.rss.rss);
 
-	/* The same mm, as vfork() does, with a peak that is over. */
+	/* posix_spawn() shares the mm, whose peak is over. */
 	EXPECT_GE(rss_read_statm("/proc/self/statm"), quiet + nr);
 	drop(map, nr);
 	ASSERT_EQ(posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv,
@@ -837,7 +838,7 @@ TEST_F_TIMEOUT(rss_stat_peak, exec, TIMEOUT)
 	EXPECT_LT(told.rss.hwm, nr);
 	EXPECT_GE(told.rss.hwm, told.rss.rss);
 
-	/* Nothing of that is left to a copy of what is mapped now. */
+	/* A copy does not have that peak. */
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid)
@@ -851,7 +852,7 @@ TEST_F_TIMEOUT(rss_stat_peak, exec, TIMEOUT)
 	munmap(map, nr * psize());
 }
 
-/* An RSS that is read, and the peak that is read after it. */
+/* Tools read RSS, then the peak, and expect that this is not lower. */
 FIXTURE(rss_stat_peak_order)
 {
 };
@@ -921,7 +922,7 @@ FIXTURE_TEARDOWN(rss_stat_peak_order)
 	crew_stop();
 }
 
-/* No peak is below an RSS that was read before, or was not higher before. */
+/* A peak is not below any RSS, or any peak, that was read before it. */
 TEST_F_TIMEOUT(rss_stat_peak_order, churn, TIMEOUT)
 {
 	long inverted = 0, below = 0, worst = 0, zero = 0, sank = 0;
@@ -971,9 +972,9 @@ FIXTURE_TEARDOWN(rss_stat_peak_race)
 }
 
 /*
- * No peak is above the most that all threads may have. They are pinned: a sum
- * that visits the CPUs one by one may count twice what moves from one to
- * another meanwhile.
+ * No peak is above the sum of all maps. The threads are pinned, because a walk
+ * over the CPUs may count pages twice if they are dropped on a CPU that it has
+ * visited and touched again on one that it has not.
  */
 TEST_F_TIMEOUT(rss_stat_peak_race, limit, TIMEOUT)
 {
@@ -997,7 +998,7 @@ TEST_F_TIMEOUT(rss_stat_peak_race, limit, TIMEOUT)
 	EXPECT_EQ(high, 0);
 }
 
-/* A reset at any time keeps no peak from being recorded later. */
+/* A reset that races with new peaks does not hide later ones. */
 TEST_F_TIMEOUT(rss_stat_peak_race, reset, TIMEOUT)
 {
 	const long room = crew_pages() + range + MARGIN;
