@@ -25,11 +25,12 @@ kunit:		## run the KUnit tests of the series
 harness:	## run the library in userspace, with any number of CPUs, under sanitizers
 kselftest:	## run the kselftests of the series in QEMU
 stress:		## all that changes RSS at once, with failing allocations, in QEMU
+placement:	## which CPUs share a leaf of the tree: isolated, offline and late ones, in QEMU
 demo:		## base and patched kernel side by side: what the series changes
 bench-quick:	## what the series costs, against its targets: base, floor and patched kernel
 check:		## prove everything that must hold
 
-kernel boot kunit kselftest stress:
+kernel boot kunit kselftest stress placement:
 	@rig/tree keep
 	@rig/$@
 
@@ -43,4 +44,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick harness stress check clean distclean
+.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick harness stress placement check clean distclean
