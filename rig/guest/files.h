@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Read a file as far as there is room. Returns its length, or -1. */
-static long try_get(const char *path, char *text, size_t size)
+static inline long try_get(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	size_t length = 0;
@@ -28,7 +28,7 @@ static long try_get(const char *path, char *text, size_t size)
 }
 
 /* The number behind a name at the start of a line, or -1. */
-static long number(const char *line, const char *name)
+static inline long number(const char *line, const char *name)
 {
 	while (line) {
 		line += *line == '\n';
@@ -39,7 +39,7 @@ static long number(const char *line, const char *name)
 	return -1;
 }
 
-static bool try_put(const char *path, const char *value)
+static inline bool try_put(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	bool ok = fd >= 0 && write(fd, value, strlen(value)) >= 0;
@@ -49,13 +49,13 @@ static bool try_put(const char *path, const char *value)
 	return ok;
 }
 
-static void put(const char *path, const char *value)
+static inline void put(const char *path, const char *value)
 {
 	if (!try_put(path, value))
 		die(path);
 }
 
-static void put_number(const char *path, long value)
+static inline void put_number(const char *path, long value)
 {
 	char number[32];
 

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How the programs here take figures, which they print as lines "name value".
+ * Costs are differences of the time stamp counter, which counts instructions
+ * where QEMU runs with -icount shift=0; each is the mean of the middle half of
+ * many repeats of a known piece of work. That leaves out the rounds which a
+ * timer tick or RCU got into, and unlike a median does not jump between the
+ * two or three costs that a fork has, depending on what the slab caches hold.
+ * A figure that cannot be taken is not printed. One that makes no sense on
+ * this machine is printed as "-".
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#define TRACING	"/sys/kernel/tracing/"
+#define KIB	1024L
+#define MIB	(1024 * KIB)
+#define PAGE	4096L
+#define TABLE	(2 * MIB)
+#define ROUNDS	500
+
+static char text[256 * 1024];
+static uint64_t took[ROUNDS];
+/* How many there are, and the one that the programs run on. */
+static int cpus, home;
+
+static inline void die(const char *what)
+{
+	printf("failed %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+#include "files.h"
+
+/* Read a whole file into text. */
+static inline char *get(const char *path)
+{
+	if (try_get(path, text, sizeof(text)) < 0)
+		die(path);
+	return text;
+}
+
+static inline long field(const char *path, const char *name)
+{
+	return number(get(path), name);
+}
+
+static inline void clear_trace(void)
+{
+	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC);
+
+	if (fd < 0)
+		die(TRACING "trace");
+	close(fd);
+}
+
+static inline void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity");
+}
+
+static inline void unpin(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (int cpu = 0; cpu < cpus; cpu++)
+		CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity");
+}
+
+static inline uint64_t now(void)
+{
+	unsigned int aux;
+
+	return __rdtscp(&aux);
+}
+
+static inline int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The mean of the middle half of the first n of took[]. */
+static inline uint64_t middle(int n)
+{
+	uint64_t sum = 0;
+
+	qsort(took, n, sizeof(*took), compare);
+	for (int i = n / 4; i < n - n / 4; i++)
+		sum += took[i];
+	return sum / (n - n / 4 * 2);
+}
+
+static inline void *map(long bytes, int flags)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	madvise(p, bytes, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/* Memory that one page table serves, and nothing else is in that. */
+static inline char *map_table(void)
+{
+	char *p = map(2 * TABLE, MAP_PRIVATE | MAP_ANONYMOUS);
+	long before = -(uintptr_t)p % TABLE;
+
+	munmap(p, before);
+	munmap(p + before + TABLE, TABLE - before);
+	return p + before;
+}
+
+static inline void touch(volatile char *p, long bytes)
+{
+	for (long i = 0; i < bytes; i += PAGE)
+		p[i] = 1;
+}
+
+/* So that this process stays small, and single-threaded. */
+static inline void in_child(void (*work)(void))
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		work();
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+/* Open, read and close a file of /proc. */
+static inline uint64_t file_cost(const char *path)
+{
+	char buffer[8192];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t start = now();
+		int fd = open(path, O_RDONLY);
+
+		if (fd < 0 || read(fd, buffer, sizeof(buffer)) <= 0)
+			die(path);
+		close(fd);
+		took[i] = now() - start;
+	}
+	return middle(ROUNDS);
+}
+
+/*
+ * Every program begins with this. The first CPU is left to the chores of the
+ * kernel.
+ */
+static inline void prepare_figures(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	home = cpus > 1;
+	pin(home);
+	memset(took, 1, sizeof(took));
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Processes and threads that have touched some memory and only wait from then
+ * on. Who includes this has included figures.h.
+ */
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+static inline void *sleeper(void *unused)
+{
+	while (true)
+		pause();
+	return unused;
+}
+
+static inline void start_sleeper(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, sleeper, NULL))
+		die("pthread_create");
+}
+
+static sem_t parked;
+
+static inline void *park(void *cpu)
+{
+	pin((long)cpu);
+	touch(map(8 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS), 8 * PAGE);
+	sem_post(&parked);
+	return sleeper(NULL);
+}
+
+/* Another thread, which has touched memory on that CPU when this returns. */
+static inline void park_on(int cpu)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, park, (void *)(long)(cpu % cpus)))
+		die("pthread_create");
+	while (sem_wait(&parked))
+		;
+}
+
+/*
+ * A number of children, each having touched a few pages; setup is what else
+ * each does before it waits, and gets its number.
+ */
+static inline pid_t *start_tasks(int tasks, void (*setup)(int nr))
+{
+	pid_t *pids = calloc(tasks, sizeof(*pids));
+	int ready[2];
+	char byte;
+
+	if (!pids || pipe(ready))
+		die("pipe");
+	for (int i = 0; i < tasks; i++) {
+		pids[i] = fork();
+		if (pids[i] < 0)
+			die("fork");
+		if (!pids[i]) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			touch(map(8 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS), 8 * PAGE);
+			if (setup)
+				setup(i);
+			if (write(ready[1], "", 1) != 1)
+				_exit(1);
+			sleeper(NULL);
+		}
+	}
+	for (int i = 0; i < tasks; i++)
+		if (read(ready[0], &byte, 1) != 1)
+			die("read");
+	close(ready[0]);
+	close(ready[1]);
+	return pids;
+}
+
+static inline void stop_tasks(pid_t *pids, int tasks)
+{
+	for (int i = 0; i < tasks; i++)
+		kill(pids[i], SIGKILL);
+	for (int i = 0; i < tasks; i++)
+		waitpid(pids[i], NULL, 0);
+	free(pids);
+}
