@@ -202,7 +202,7 @@ static void preempt_hook(void)
 		add_on(cpu_list[depth], 0, inc);
 	}
 	shim_hook = NULL;
-	/* Carries on their way took along what CPUs and nodes had: let these fill again. */
+	/* Carries on their way contain what CPUs and nodes had: let these fill again. */
 	if (depth == min(nr_list, MAX_DEPTH + 0U))
 		for (i = 0; i < nr_list; i++)
 			fill_cpu(cpu_list[i], inc);

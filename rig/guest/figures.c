@@ -206,7 +206,7 @@ static void hopping_peak(void)
 	       field("/proc/self/status", "VmHWM:") - before);
 }
 
-/* What lies unused in the slab caches is nobody's memory. */
+/* Unused objects in the slab caches belong to no process. */
 static void shrink_slabs(void)
 {
 	if (system("for f in /sys/kernel/slab/*/shrink; do echo 1 >$f; done 2>/dev/null"))

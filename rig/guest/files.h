@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Reading and writing files of the kernel. Who includes this has die(), which
+ * Reading and writing files of the kernel. The including file has die(), which
  * says what failed and ends the program.
  */
 #include <fcntl.h>

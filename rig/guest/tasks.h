@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Processes and threads that have touched some memory and only wait from then
- * on. Who includes this has included figures.h.
+ * on. Include figures.h first.
  */
 #include <pthread.h>
 #include <semaphore.h>

@@ -215,7 +215,7 @@ percpu_counter_tree_index(const struct percpu_counter_tree *c)
 	return READ_ONCE(c->flags) & PERCPU_COUNTER_TREE_INDEX;
 }
 
-/* Who uses the group of @c, which is active: in the items after the root. */
+/* The usage of the group of @c, which is active. */
 static inline struct percpu_counter_tree_usage *
 percpu_counter_tree_usage_of(const struct percpu_counter_tree *c)
 {
