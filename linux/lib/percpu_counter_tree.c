@@ -25,8 +25,8 @@
  *
  * Windows begin where total + offset is a multiple of the batch. An add changes
  * the upper field with one this_cpu_add_return(). The offset is 1 to 4 quarters.
- * A word with 0 there is not live yet: an add to it does not count, but makes it
- * live and adds again.
+ * A word with 0 there is not live yet: an add to it does not count. It makes the
+ * word live and adds again.
  *
  * Adds before activation, and those of more than 2^28 (2^12 on 32-bit kernels),
  * go to the word @direct.
@@ -442,6 +442,7 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 		}
 	}
 	/* Shifted so far. The root tells the upper bits. */
+	unrolled_full
 	for (i = 0; i < n; i++) {
 		word = atomic_long_read(&c->root[i]);
 		sums[i] -= word << SHIFT;

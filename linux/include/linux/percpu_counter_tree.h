@@ -293,8 +293,10 @@ percpu_counter_tree_approximate_sum(struct percpu_counter_tree *c)
  * Cheaper than one by one, if @n is a constant.
  *
  * Context: Any.
+ * Return: Whether the sums are exact: their range is 0, as the group is not
+ *	   active.
  */
-static __always_inline void
+static __always_inline bool
 percpu_counter_tree_approximate_sum_many(struct percpu_counter_tree *c,
 					 unsigned int n, long *sums)
 {
@@ -305,10 +307,11 @@ percpu_counter_tree_approximate_sum_many(struct percpu_counter_tree *c,
 		sums[i] = atomic_long_read(&c[i].direct);
 	/* An earlier counter of a group is activated no later. */
 	if (!percpu_counter_tree_level0(c))
-		return;
+		return true;
 	unrolled_full
 	for (i = 0; i < n; i++)
 		sums[i] += atomic_long_read(c[i].root);
+	return false;
 }
 
 /**
@@ -421,11 +424,12 @@ percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 		sums[i] = atomic_long_read(&c[i].count);
 }
 
-static inline void
+static inline bool
 percpu_counter_tree_approximate_sum_many(struct percpu_counter_tree *c,
 					 unsigned int n, long *sums)
 {
 	percpu_counter_tree_precise_sum_many(c, n, sums);
+	return true;
 }
 
 static inline void
