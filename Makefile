@@ -23,6 +23,7 @@ kernel:		## build the base and the patched kernel: build/x86_64
 boot:		## a shell in the patched kernel, in QEMU
 kunit:		## run the KUnit tests of the series
 harness:	## run the library in userspace, with any number of CPUs, under sanitizers
+mutate:		## faults in the library that the harness has to notice
 kselftest:	## run the kselftests of the series in QEMU
 stress:		## all that changes RSS at once, with failing allocations, in QEMU
 placement:	## which CPUs share a leaf of the tree: isolated, offline and late ones, in QEMU
@@ -34,7 +35,7 @@ kernel boot kunit kselftest stress placement:
 	@rig/tree keep
 	@rig/$@
 
-deps fetch tree absorb series demo bench-quick harness check:
+deps fetch tree absorb series demo bench-quick harness mutate check:
 	@rig/$@
 
 clean:		## remove what was built, keep the fetched source and build/tree
@@ -44,4 +45,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick harness stress placement check clean distclean
+.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick harness mutate stress placement check clean distclean

@@ -223,6 +223,10 @@ void check_counter(unsigned int i)
 	percpu_counter_tree_approximate_min_max(&group[i], &approx, &min, &max);
 	CHECK(min <= sum && sum <= max, "%ld is not in %ld..%ld", sum, min, max);
 
+	CHECK(percpu_counter_tree_approximate_sum_positive(&group[i]) == max(approx, 0L) &&
+	      percpu_counter_tree_precise_sum_positive(&group[i]) == max(sum, 0L),
+	      "%ld or %ld is not positive", approx, sum);
+
 	v = sum + (long)(below(4) ? below(5) - 2 : rnd());
 	sign = (sum > v) - (sum < v);
 	cmp = percpu_counter_tree_precise_compare_value(&group[i], v);

@@ -91,6 +91,7 @@ static void activation_hook(void)
 		add_on(cpu_list[i % nr_list], i, 3);
 		check_counter(i);
 	}
+	check_begun(0);
 }
 
 static bool check_activation(unsigned int counters, bool fails)
@@ -173,6 +174,17 @@ void test_lifetime(unsigned int cpus)
 
 /* --- huge: what may not go through the words of CPUs does not, and all else does */
 
+/* As if very much had been added on one CPU, in multiples of a batch. */
+static void much_was_added(unsigned int cpu)
+{
+	unsigned long much = rnd() * batch;
+
+	add_on(cpu, 0, 0);
+	*per_cpu_ptr(group[0].level0, cpu) += much << SHIFT;
+	group[0].root->counter += much;
+	ref[0] += much;
+}
+
 void test_huge(unsigned int cpus)
 {
 	static const unsigned long batches[] = {
@@ -212,6 +224,10 @@ void test_huge(unsigned int cpus)
 		for (k = 0; k < 1000; k++)
 			add_on(cpu_list[0], 0, k % 10 ? MAX_ADD : -MAX_ADD);
 		check_all();
+		for (k = 0; k < 8; k++) {
+			much_was_added(cpu_list[below(cpus)]);
+			check_all();
+		}
 		group_destroy();
 	}
 }

@@ -63,7 +63,7 @@ void boot_as_set(void)
 	CHECK(!percpu_counter_tree_subsystem_init(), "subsystem_init");
 	if (nr_list > 1)
 		shape = percpu_counter_tree_geometry(nr_cpu_ids);
-	CHECK(!shim_initcall(), "initcall");
+	CHECK(shim_initcall() == (shim_fail_alloc && shape.levels ? -ENOMEM : 0), "initcall");
 	CHECK(!shim_hotplug_held && !shim_locks, "unbalanced");
 }
 

@@ -213,8 +213,14 @@ void test_map(unsigned int cpus)
 		if (!cpu_online(cpu_list[i]))
 			come_online(cpu_list[i]);
 	check_map();
-	for (i = 0; i < 8; i++)
+	for (i = 0; i < 8; i++) {
+		/* Also while another one is offline */
+		cpu = cpu_list[below(cpus)];
+		go_offline(cpu);
 		check_stable(cpu_list[below(cpus)]);
+		if (!cpu_online(cpu))
+			check_stable(cpu);
+	}
 	/* Some leave, and come back anywhere. */
 	for (i = 0; i < 8; i++) {
 		cpu = cpu_list[below(cpus)];
@@ -229,18 +235,20 @@ void test_map(unsigned int cpus)
 
 /* --- machines: what is sold, and what is made of it */
 
-enum { ALL, NOSMT, FEW, ISOLATED, LATE, MATES, MOVED, NO_CACHEINFO };
+enum { ALL, NOSMT, FEW, ISOLATED, LATE, MATES, MOVED, NO_CACHEINFO, NO_MEMORY };
 
 static const struct machine {
 	const char *name;
-	unsigned int nodes, caches, cores, threads, cluster;
+	unsigned int nodes, caches, cores, threads;
+	/* Cores of a cluster, or 0: clusters are not told */
+	unsigned int cluster;
 	/* Threads of a core have neighbouring numbers. */
 	bool neighbours;
 	unsigned int how;
 	/* Leaves that cross a node, or a cache, at most. */
 	unsigned int numa, cache;
 } machines[] = {
-	{ "1 x 64 cores x 2",		1, 1, 64, 2, 1 },
+	{ "1 x 64 cores x 2",		1, 1, 64, 2, 0 },
 	{ "2 x 32 cores x 2",		2, 1, 32, 2, 1 },
 	{ "2 x 56 cores x 2",		2, 1, 56, 2, 1 },
 	{ "2 x 120 cores x 2",		2, 1, 120, 2, 1 },
@@ -255,7 +263,7 @@ static const struct machine {
 	{ "2 x 15 caches of 8 threads",	2, 15, 1, 8, 1, true },
 	/* 15 leaves for 8 times 30 CPUs: each node needs two. */
 	{ "8 x 15 cores x 2",		8, 1, 15, 2, 1, false, ALL, 1, 1 },
-	{ "3 x 20 cores x 2",		3, 1, 20, 2, 1 },
+	{ "3 x 20 cores x 2",		3, 1, 20, 2, 0 },
 	{ "2 x 120 cores x 2, nosmt",	2, 1, 120, 2, 1, false, NOSMT },
 	{ "2 x 64 cores x 2, nosmt",	2, 1, 64, 2, 1, false, NOSMT },
 	{ "512 CPUs, 64 of them online", 1, 1, 512, 1, 1, false, FEW },
@@ -264,6 +272,11 @@ static const struct machine {
 	{ "8 caches of 16, mates apart", 1, 8, 16, 1, 1, false, MATES },
 	{ "2 x 32 cores, moved",	2, 1, 32, 1, 1, false, MOVED },
 	{ "2 x 8 caches of 16, moved",	2, 8, 16, 1, 1, false, MOVED },
+	{ "8 caches of 16, moved",	1, 8, 16, 1, 1, false, MOVED },
+	{ "2 x 8 caches of 8 x 2, isolated", 2, 8, 8, 2, 1, false, ISOLATED },
+	{ "2 x 32 cores x 2, no memory", 2, 1, 32, 2, 1, true, NO_MEMORY },
+	{ "40 cores, no memory",	1, 1, 40, 1, 1, true, NO_MEMORY },
+	{ "2 x 120 cores x 2, no memory", 2, 1, 120, 2, 1, true, NO_MEMORY },
 };
 const unsigned int nr_machines = ARRAY_SIZE(machines);
 
@@ -281,11 +294,13 @@ static void place_cpus(const struct machine *m)
 		if (interleaved)
 			core = core % m->caches * m->cores + core / m->caches;
 		at->id[PERCPU_COUNTER_TREE_CORE] = core;
-		at->id[PERCPU_COUNTER_TREE_CLUSTER] = core / m->cluster;
+		at->id[PERCPU_COUNTER_TREE_CLUSTER] = m->cluster ? core / m->cluster : cpu;
 		at->id[PERCPU_COUNTER_TREE_CACHE] = core / m->cores;
 		at->id[PERCPU_COUNTER_TREE_NUMA] = core / m->cores / m->caches;
 		shim_cpus[cpu].no_cacheinfo = m->how == NO_CACHEINFO;
-		shim_cpus[cpu].isolated = m->how == ISOLATED && core % m->cores < 8;
+		/* Some cores of each cache, or some caches */
+		shim_cpus[cpu].isolated = m->how == ISOLATED &&
+			(m->caches > 1 ? core / m->cores % 2 : core % m->cores < 8);
 		if (m->how == NOSMT ? thread : m->how == FEW ? cpu >= 64 :
 		    m->how == LATE ? cpu && below(3) : m->how == MATES ? cpu >= m->caches : 0)
 			continue;
@@ -339,13 +354,17 @@ void test_machines(unsigned int which)
 {
 	const struct machine *m = &machines[which - 1];
 	unsigned int cpus = m->nodes * m->caches * m->cores * m->threads, i;
-	unsigned int leaves, numa, cache;
+	unsigned int leaves, numa, cache, core;
 
 	if (cpus > NR_CPUS)
 		return;
 	possible(cpus, false);
 	place_cpus(m);
+	shim_fail_alloc = m->how == NO_MEMORY;
 	boot_as_set();
+	shim_fail_alloc = false;
+	if (m->how == NO_MEMORY)
+		percpu_counter_tree_remap(1);
 	check_map();
 	if (m->how == LATE)
 		all_online();
@@ -357,12 +376,17 @@ void test_machines(unsigned int which)
 	for (i = 0; i < 8; i++)
 		if (cpu_online(cpu_list[i]))
 			check_stable(cpu_list[i]);
+	core = crossings(PERCPU_COUNTER_TREE_CORE);
 	numa = crossings(PERCPU_COUNTER_TREE_NUMA);
 	cache = crossings(PERCPU_COUNTER_TREE_CACHE);
 	if (getenv("SHOW"))
-		printf("# %s: %u leaves, %u of them for CPUs online, %u cross a node, %u a cache\n",
-		       m->name, shape.nodes[0], leaves, numa, cache);
-	/* Deep trees have other leaves. */
-	CHECK(LEAF_FANOUT != 16 || (numa <= m->numa && cache <= m->cache),
-	      "%s: %u leaves cross a node, %u a cache", m->name, numa, cache);
+		printf("# %s: %u leaves, %u of them for CPUs online, %u cross a node, %u a cache, %u a core\n",
+		       m->name, shape.nodes[0], leaves, numa, cache, core);
+	/* Deep trees have other leaves; threads that are not online are not known. */
+	if (LEAF_FANOUT != 16)
+		return;
+	CHECK(numa <= m->numa && cache <= m->cache && (m->how == NOSMT || !core),
+	      "%s: %u leaves cross a node, %u a cache, %u a core", m->name, numa, cache, core);
+	CHECK(leaves * LEAF_FANOUT >= cpumask_weight(cpu_online_mask),
+	      "%s: %u leaves for the CPUs online", m->name, leaves);
 }

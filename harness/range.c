@@ -16,10 +16,10 @@ void test_use(unsigned int cpus)
 	group_activate(true);
 	range_is(0, 0);
 	group_activate(false);
+	if (cpus == 1)
+		add_on(cpu_list[0], 0, 1);
 	range_is(0, 0);
-	for (i = 0; i < cpus; i++) {
-		if (cpus == 1)
-			break;
+	for (i = 0; cpus > 1 && i < cpus; i++) {
 		add_on(cpu_list[i], below(2), 0);
 		under += b / 2 - 1;
 		over += b / 2;

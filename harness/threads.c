@@ -5,7 +5,7 @@
 
 #define ADDERS	4	/* at most */
 static struct { unsigned long done, begun; } __attribute__((aligned(64))) progress[ADDERS];
-static unsigned int running, adders;
+static unsigned int running, adders, reading;
 /* Of the possible CPUs, each thread owns every @adders'th. */
 static _Thread_local unsigned int thread, in_hook;
 
@@ -36,6 +36,9 @@ static void *adder(void *arg)
 	rnd_seed(test_seed + thread);
 	shim_cpu = cpu_list[thread];
 	shim_hook = thread_hook;
+	/* Readers see the group before it is active. */
+	while (__atomic_load_n(&reading, __ATOMIC_RELAXED) < 2)
+		usleep(100);
 	while (steps--) {
 		if (steps % 4096 == 2048 - thread)
 			CHECK(!percpu_counter_tree_activate_many(group, n, GFP_KERNEL), "activate");
@@ -55,13 +58,14 @@ static void *adder(void *arg)
 static void *reader(void *arg)
 {
 	unsigned long before, after;
-	unsigned int i;
+	unsigned int i, read = 0;
 	long sum;
 
 	while (__atomic_load_n(&running, __ATOMIC_ACQUIRE)) {
 		for (before = i = 0; i < ADDERS; i++)
 			before += __atomic_load_n(&progress[i].done, __ATOMIC_ACQUIRE);
 		sum = percpu_counter_tree_precise_sum(&group[0]);
+		__atomic_fetch_add(&reading, !read++, __ATOMIC_RELAXED);
 		for (after = i = 0; i < ADDERS; i++)
 			after += __atomic_load_n(&progress[i].begun, __ATOMIC_ACQUIRE);
 		CHECK((unsigned long)sum >= before && (unsigned long)sum <= after,
@@ -78,7 +82,7 @@ static void *others(void *arg)
 	rnd_seed(test_seed);
 	for (i = 0; __atomic_load_n(&running, __ATOMIC_ACQUIRE); i++) {
 		percpu_counter_tree_approximate_min_max(&group[below(n)], &approx, &min, &max);
-		if (i == 50)
+		if (i % 64 == 50 && __atomic_load_n(&reading, __ATOMIC_RELAXED) == 2)
 			CHECK(!percpu_counter_tree_activate_many(group, n, GFP_KERNEL), "activate");
 		if (i % 64 == 0)
 			percpu_counter_tree_remap(i / 64);
@@ -96,6 +100,7 @@ void test_threads(unsigned int cpus)
 	while (rounds--) {
 		group_init(3, 2UL << below(6), true);
 		memset(progress, 0, sizeof(progress));
+		reading = 0;
 		running = adders = min(cpus, ADDERS + 0U);
 		for (i = 0; i < adders + 3; i++)
 			pthread_create(&tid[i], NULL, i < adders ? adder :
