@@ -421,12 +421,16 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 {
 	const unsigned long quarter = (unit_of(c->batch >> SHIFT) << SHIFT) + 1;
 	const unsigned long *cpus = percpu_counter_tree_usage_of(c)->mask;
+	unsigned long totals[COUNTERS] __uninitialized;
 	unsigned long some, word, offset;
+	const atomic_long_t *root = c->root;
 	const unsigned long *words;
 	unsigned int i, base;
+	long reference;
 
+	unrolled_full
 	for (i = 0; i < n; i++)
-		sums[i] = 0;
+		totals[i] = 0;
 	for (base = 0; base < nr_cpu_ids; base += BITS_PER_LONG) {
 		/* No ordering: adds that have completed are visible. */
 		some = READ_ONCE(cpus[base / BITS_PER_LONG]);
@@ -437,16 +441,16 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 				word = READ_ONCE(words[i]);
 				offset = word & OFFSET;
 				if (offset)
-					sums[i] += word - offset * quarter;
+					totals[i] += word - offset * quarter;
 			}
 		}
 	}
-	/* Shifted so far. The root tells the upper bits. */
+	/* The root tells the upper bits of what is shifted so far. */
 	unrolled_full
 	for (i = 0; i < n; i++) {
-		word = atomic_long_read(&c->root[i]);
-		sums[i] -= word << SHIFT;
-		sums[i] = (sums[i] >> SHIFT) + word +
+		reference = atomic_long_read(&root[i]);
+		totals[i] -= (unsigned long)reference << SHIFT;
+		sums[i] = reference + ((long)totals[i] >> SHIFT) +
 			  atomic_long_read(&c[i].direct);
 	}
 }
