@@ -53,7 +53,7 @@ static void touch_ranges(void)
 	touch(ranges, 2 * RANGES * PAGE);
 }
 
-/* Everything is touched here, so that the process is at its peak from now on. */
+/* Called last of all preparations, so that the process is at its peak then. */
 static void prepare_pages(void)
 {
 	place = make_place();
@@ -149,8 +149,8 @@ static void show(const char *name, const char *which, uint64_t value)
 }
 
 /*
- * Run for a few timer ticks. What getrusage() does depends on whether a tick
- * has found the process in user mode; all the rest has it found in the kernel.
+ * Run for a few timer ticks in user mode: what getrusage() costs depends on
+ * whether a tick has ever found the process there.
  */
 static void use_time(void)
 {
@@ -181,17 +181,17 @@ static void single(void)
 /* As many threads, which all run on the CPU of this one. */
 static void on_one_cpu(void)
 {
-	prepare_pages();
 	for (int i = 0; i < cpus; i++)
 		park_on(home);
+	prepare_pages();
 	*gathered = file_cost("/proc/self/stat");
 }
 
 /*
  * An idle CPU keeps the page tables of the thread that it ran last, and each
- * flush of the TLB looks at all such CPUs, until the kernel takes them out of
- * the mask of the process. So that this does not happen at some time later,
- * free page tables twice: at first the CPUs leave them, then the mask.
+ * flush of the TLB looks at all such CPUs until the kernel takes them out of
+ * the process's mask, which may happen at any time. Free page tables twice:
+ * the first time the CPUs leave them, the second time they leave the mask.
  */
 static void leave_tables(void)
 {
@@ -210,10 +210,10 @@ static void on_all_cpus(void)
 	uint64_t spread;
 	char *p;
 
-	prepare_pages();
 	for (int i = 0; i < cpus; i++)
 		park_on(i);
 	leave_tables();
+	prepare_pages();
 	spread = file_cost("/proc/self/stat");
 	show("stat", which, spread);
 	if (cpus > 1 && *gathered)
