@@ -5,6 +5,7 @@
 
 #define __init
 #define __percpu
+#define __uninitialized
 #define __ro_after_init
 #define __read_mostly
 #define unrolled_full
