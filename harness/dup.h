@@ -7,10 +7,6 @@ typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
-typedef int8_t s8;
-typedef int16_t s16;
-typedef int32_t s32;
-typedef int64_t s64;
 
 #define U16_MAX		UINT16_MAX
 #define U32_MAX		UINT32_MAX
@@ -23,18 +19,13 @@ typedef int64_t s64;
 #define __always_inline		inline __attribute__((always_inline))
 #endif
 #define noinline		__attribute__((noinline))
-#define barrier()		asm volatile("" ::: "memory")
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define DIV_ROUND_CLOSEST(n, d)	(((n) + (d) / 2) / (d))
-#define round_up(x, to)		(((x) - 1 | (typeof(x))(to) - 1) + 1)
 #define BIT(n)			(1UL << (n))
 #define BITS_TO_LONGS(n)	DIV_ROUND_UP(n, BITS_PER_LONG)
 #define DECLARE_BITMAP(name, n)	unsigned long name[BITS_TO_LONGS(n)]
 #define BUILD_BUG_ON(cond)	((void)sizeof(char[1 - 2 * !!(cond)]))
-#ifndef static_assert
-#define static_assert		_Static_assert
-#endif
 
 #define compare_(a, b, op)						\
 ({									\
@@ -45,7 +36,6 @@ typedef int64_t s64;
 #define min(a, b)		compare_(a, b, <)
 #define max(a, b)		compare_(a, b, >)
 #define min3(a, b, c)		min(min(a, b), c)
-#define min_t(type, a, b)	min((type)(a), (type)(b))
 #define clamp(v, lo, hi)	min(max(v, lo), hi)
 #define swap(a, b)		do { typeof(a) t_ = (a); (a) = (b); (b) = t_; } while (0)
 
@@ -53,7 +43,6 @@ typedef int64_t s64;
 #define ilog2(n)		(BITS_PER_LONG - 1 - __builtin_clzl(n))
 #define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
 #define roundup_pow_of_two(n)	(1UL << order_base_2((unsigned long)(n)))
-#define rounddown_pow_of_two(n)	(1UL << ilog2(n))
 #define __ffs(n)		((unsigned int)__builtin_ctzl(n))
 
 /* IS_ENABLED(CONFIG_X): 1 if CONFIG_X is defined to 1, 0 if it is not defined. */
@@ -89,8 +78,6 @@ static inline unsigned long find_next_bit(const unsigned long *map, unsigned lon
 	for ((bit) = find_next_bit(map, size, 0); (bit) < (size);	\
 	     (bit) = find_next_bit(map, size, (bit) + 1))
 #define bitmap_zero(map, n)	memset(map, 0, BITS_TO_LONGS(n) * sizeof(long))
-#define bitmap_size(n)		(BITS_TO_LONGS(n) * sizeof(long))
-#define bitmap_empty(map, n)	(find_first_bit(map, n) >= (n))
 
 static inline unsigned int bitmap_weight(const unsigned long *map, unsigned int size)
 {

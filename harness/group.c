@@ -272,7 +272,7 @@ void check_begun(unsigned int i)
 
 void check_all(void)
 {
-	long sums[MAX_N];
+	long sums[MAX_N], approx[MAX_N];
 	unsigned int i;
 	int cmp;
 
@@ -284,6 +284,11 @@ void check_all(void)
 		if (active && (i % 8 == 0 || i == n - 1))
 			check_usage(i);
 	}
+	CHECK(percpu_counter_tree_approximate_sum_many(group, n, approx) == !active,
+	      "approximate sums are exact, or not");
+	for (i = 0; i < n; i++)
+		CHECK(approx[i] == percpu_counter_tree_approximate_sum(&group[i]),
+		      "counter %u is approximately %ld", i, approx[i]);
 	i = below(n);
 	cmp = percpu_counter_tree_precise_compare(&group[i], &group[0]);
 	CHECK(cmp == (sums[i] > sums[0]) - (sums[i] < sums[0]), "compare two: %d", cmp);

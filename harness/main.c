@@ -136,7 +136,7 @@ static const struct test {
 	{ "walk", test_walk, 10, 130, 65, 65, 1 },
 	{ "cut", test_cut, 600, 8192, 1025, 1025, 1 },
 	{ "machines", test_machines, UINT_MAX, UINT_MAX, UINT_MAX, UINT_MAX, 1, &nr_machines },
-	{ "map", test_map, 1024, 8192, 1025, 1025, 2 },
+	{ "map", test_map, 300, 2049, 1025, 1025, 2 },
 	{ "geometry", test_geometry, 8192, 8192, 8192, 1025, 1 },
 	{ "levels", test_levels, 0, 512, 512, 129, 1 },
 	{ "preempted", test_preempted, 40, 257, 65, 33, 2 },
