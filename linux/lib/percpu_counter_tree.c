@@ -21,12 +21,12 @@
  *
  * The word of a CPU is an unsigned long:
  *
- *	| total + offset | offset in quarters of a batch, 3 bits |
+ *	| total + offset | offset in units, 3 bits |
  *
  * Windows begin where total + offset is a multiple of the batch. An add changes
- * the upper field with one this_cpu_add_return(). The offset is 1 to 4 quarters.
- * A word with 0 there is not live yet: an add to it does not count. It makes the
- * word live and adds again.
+ * the upper field with one this_cpu_add_return(). The offset is 1 to 4 units of
+ * a quarter of a batch, or of 1 with a batch of 2. A word with 0 there is not
+ * live yet: an add to it does not count. It makes the word live and adds again.
  *
  * Adds before activation, and those of more than 2^28 (2^12 on 32-bit kernels),
  * go to the word @direct.
@@ -43,14 +43,15 @@
  * The precise sum is @direct + the sum of all totals, so a carry on its way
  * does not change it, and an offline CPU counts. A total lacks the upper three
  * bits of a long. They follow from the root: the sum of totals is taken to be
- * the one nearest to it. On 64-bit kernels the two differ by less than 2^60,
- * whatever is on its way: 2^32 adds of the largest size would be needed. On
- * 32-bit kernels it is 2^28, pages of 1 TiB.
+ * the one nearest to it. On 64-bit kernels they differ by less than 2^60, even
+ * if a reader is preempted between the two: it takes 2^32 adds of the largest
+ * size. On 32-bit kernels the limit is 2^28 while a sum is taken: 1 TiB of
+ * pages, but 256 MiB if bytes are counted.
  *
  * ERROR BOUND
  *
  * With batch B, the residue of a CPU is in [-B/2, B/2 - 1]. Windows move by
- * multiples of U, a quarter of a batch (1 for a batch of 2), so the count of a
+ * multiples of the unit U, a quarter of a batch or 1, so the count of a
  * node of level l is a multiple of U between its thresholds, so B * 4^l - U at
  * most. With C CPUs and n(l) nodes of level l that the group has used,
  *
@@ -68,11 +69,12 @@
  *
  * OSCILLATION
  *
- * A carry leaves the total a quarter of a batch from the end of the window at
- * which it left, and up to U more. So a total that swings by a quarter of a
- * batch or less, in any steps, carries at most once, and the next carry takes
- * another quarter of a batch of net change at least: 3/4 in the direction of
- * the last. A node that was emptied needs a threshold of net change.
+ * A carry moves the window so that the total is U, and up to U more, from the
+ * end that is behind it: from the lower one after a carry up. So a total that
+ * swings by a quarter of a batch or less, in any steps, carries at most once.
+ * The next carry takes more than U of net change back, or more than 2 * U
+ * ahead: 3 * U in steps of one. With a batch of 2, each step of one in one
+ * direction carries. A node that was emptied needs a threshold of net change.
  *
  * The window can only be moved on the CPU whose total has left it. If the task
  * was migrated meanwhile, or another add came in between, the window stays at
@@ -127,11 +129,12 @@
 /* Counters that share the items of a group, and so the cache lines. */
 #define COUNTERS	PERCPU_COUNTER_TREE_NODE_COUNTERS
 
-/* A walk for this many is compiled apart: a third less without loops. */
+/* An mm has this many. A walk for them is compiled apart: a third shorter. */
 #define RSS_COUNTERS	4
 
 /* All zero with one possible CPU: there is nothing to share then. */
-static struct percpu_counter_tree_shape shape __ro_after_init;
+struct percpu_counter_tree_shape percpu_counter_tree_shape __ro_after_init;
+#define shape	percpu_counter_tree_shape
 
 /* Possible CPUs; 0 until the subsystem is initialised. */
 static unsigned int nr_cpus __ro_after_init;
@@ -239,7 +242,7 @@ static unsigned long capped(unsigned long batch)
 	return min(batch, PERCPU_COUNTER_TREE_MAX_ADD);
 }
 
-/* A quarter of a batch, or 1: windows move by multiples of it. */
+/* The unit by which windows move: a quarter of a batch, or 1. */
 static unsigned long unit_of(unsigned long batch)
 {
 	return max(batch / 4, 1);
@@ -247,7 +250,7 @@ static unsigned long unit_of(unsigned long batch)
 
 /**
  * percpu_counter_tree_bound() - Range of a counter that all CPUs use
- * @batch_size: Batch of the counter, in the caller's unit, as given to
+ * @batch_size: Batch of the counter, in the caller's unit, that is valid for
  *		percpu_counter_tree_init_many().
  *
  * Context: Any, after percpu_counter_tree_subsystem_init().
@@ -333,17 +336,17 @@ int percpu_counter_tree_activate_many(struct percpu_counter_tree *c,
 	unsigned long __percpu *level0;
 	unsigned int i;
 
-	/* Read again, and ordered, by cmpxchg(). */
-	if (!n || READ_ONCE(c->level0) || nr_cpus == 1)
+	/* Not 0 if the group is active or about to be. Decided by cmpxchg(). */
+	if (!n || READ_ONCE(c->flags) || nr_cpus == 1)
 		return 0;
 	if (WARN_ON_ONCE(!c->batch))
 		return -EINVAL;
 
-	/* Index 0, and nothing else, unless a task activates the group. */
+	/* The index of the first counter is 0. */
 	if (cmpxchg(&c->flags, 0, PERCPU_COUNTER_TREE_ACTIVATING))
 		return 0;
 
-	/* The words of a CPU share a cache line. */
+	/* The words of a CPU lie in as few cache lines as they fit. */
 	level0 = __alloc_percpu_gfp(size, min(roundup_pow_of_two(size),
 					      SMP_CACHE_BYTES), gfp);
 	if (!level0) {
@@ -419,7 +422,7 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 				      const unsigned long __percpu *level0,
 				      unsigned int n, long *sums)
 {
-	const unsigned long quarter = (unit_of(c->batch >> SHIFT) << SHIFT) + 1;
+	const unsigned long unit = (unit_of(c->batch >> SHIFT) << SHIFT) + 1;
 	const unsigned long *cpus = percpu_counter_tree_usage_of(c)->mask;
 	unsigned long totals[COUNTERS] __uninitialized;
 	unsigned long some, word, offset;
@@ -441,7 +444,7 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 				word = READ_ONCE(words[i]);
 				offset = word & OFFSET;
 				if (offset)
-					totals[i] += word - offset * quarter;
+					totals[i] += word - offset * unit;
 			}
 		}
 	}
@@ -534,8 +537,8 @@ static unsigned long position_of(const struct percpu_counter_tree *c,
 }
 
 /*
- * @word with its window moved so that the total is a quarter of a batch, and up
- * to a quarter more, from the end of the window at which it left.
+ * @word with its window moved so that the total is a unit, and up to another,
+ * from the end that is behind it.
  */
 static unsigned long recentre(const struct percpu_counter_tree *c,
 			      unsigned long word, bool up)
@@ -578,14 +581,15 @@ static void climb(struct percpu_counter_tree *c, unsigned long carry)
 {
 	const size_t item_size = sizeof(struct percpu_counter_tree_level_item);
 	struct percpu_counter_tree_usage *usage;
-	unsigned long *used;
 	long most, threshold = c->batch >> SHIFT;
+	unsigned long *used;
 	atomic_long_t *node;
-	/* The leaf of any CPU will do, and any version of the map. */
-	u16 at = this_cpu_read(percpu_counter_tree_leaf);
+	u16 at;
 
 	usage = percpu_counter_tree_usage_of(c);
 	used = usage->mask + BITS_TO_LONGS(nr_cpu_ids);
+	/* The leaf of any CPU will do, and any version of the map. */
+	at = this_cpu_read(percpu_counter_tree_leaf);
 	for (; at != PERCPU_COUNTER_TREE_ROOT;
 	     at = READ_ONCE(percpu_counter_tree_parent[at])) {
 		threshold <<= THRESHOLD_SHIFT;

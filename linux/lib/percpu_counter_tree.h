@@ -2,8 +2,7 @@
 /*
  * The map of the tree: which leaf serves a CPU, and the parent of each node
  *
- * Shared by lib/percpu_counter_tree.c, which reads the map,
- * lib/percpu_counter_tree_topology.c, which writes it, and tests.
+ * Shared by lib/percpu_counter_tree*.c and their tests.
  */
 #ifndef _LIB_PERCPU_COUNTER_TREE_H
 #define _LIB_PERCPU_COUNTER_TREE_H
@@ -28,6 +27,8 @@ struct percpu_counter_tree_shape {
 	unsigned int all_nodes;
 	unsigned int first;
 };
+
+extern struct percpu_counter_tree_shape percpu_counter_tree_shape;
 
 /* Each entry is read and written at once, without a lock: any mix is valid. */
 DECLARE_PER_CPU_READ_MOSTLY(u16, percpu_counter_tree_leaf);

@@ -17,7 +17,8 @@
  * side is unknown. A domain of one CPU counts as unknown, too: its other CPUs
  * may be offline.
  *
- * A domain goes by a number that all CPUs get that were seen in it together.
+ * A domain goes by a number that all CPUs get that were seen in it together: at
+ * first that of one of them.
  * Scheduler domains are not used: they change with isolation and cpusets.
  *
  * The map is written when the CPUs of the boot are online, and when a CPU that
@@ -46,10 +47,11 @@
 #define UNKNOWN		PERCPU_COUNTER_TREE_UNKNOWN
 #define NR_DOMAINS	PERCPU_COUNTER_TREE_NR_DOMAINS
 
-static struct percpu_counter_tree_shape shape __ro_after_init;
+#define shape		percpu_counter_tree_shape
 
 /* Protects what follows and the writing of the map. */
 static DEFINE_MUTEX(map_mutex);
+/* NULL if there was no memory: the map by number stays. */
 static struct percpu_counter_tree_place *places __ro_after_init;
 static u16 *units __ro_after_init;
 static u16 *served_by __ro_after_init;
@@ -86,7 +88,7 @@ percpu_counter_tree_cut(const struct percpu_counter_tree_place *at,
 			unsigned int fanout, u16 *node)
 {
 	unsigned int most = fanout * 3 / 2, start = 0, i, end, next;
-	unsigned int left, share, last, rank, best;
+	unsigned int left, share, last, rank, best, gap;
 
 	nodes = min(nodes, nr);
 	for (i = 0; i < nodes; i++) {
@@ -99,8 +101,9 @@ percpu_counter_tree_cut(const struct percpu_counter_tree_place *at,
 		best = UINT_MAX;
 		for (next = end; left && next <= last; next++) {
 			/* Outermost first, then nearest to an equal share. */
-			rank = boundary(&at[unit[next - 1]], &at[unit[next]]) <<
-			       16 | abs((int)(next - start - share));
+			gap = abs((int)(next - start - share));
+			rank = boundary(&at[unit[next - 1]], &at[unit[next]]);
+			rank = rank << 16 | gap;
 			if (rank < best) {
 				best = rank;
 				end = next;
@@ -130,8 +133,8 @@ static int cmp_places(const void *a, const void *b)
 static void write_map(unsigned int turn)
 {
 	unsigned int fanout = PERCPU_COUNTER_TREE_LEAF_FANOUT;
-	unsigned int below = 0, base = shape.first;
 	unsigned int level, nodes, cpu, i, j, nr = 0;
+	unsigned int below = 0, base = shape.first;
 	u16 *entry;
 
 	lockdep_assert_held(&map_mutex);
@@ -168,7 +171,7 @@ void percpu_counter_tree_remap(unsigned int turn)
 {
 	guard(mutex)(&map_mutex);
 
-	if (shape.levels)
+	if (places)
 		write_map(turn);
 }
 EXPORT_SYMBOL_IF_KUNIT(percpu_counter_tree_remap);
@@ -178,8 +181,8 @@ EXPORT_SYMBOL_IF_KUNIT(percpu_counter_tree_remap);
 static bool join(unsigned int cpu, unsigned int domain,
 		 const struct cpumask *mask)
 {
-	unsigned int other;
 	bool changed = false;
+	unsigned int other;
 	u16 id = UNKNOWN;
 
 	if (!mask || cpumask_weight(mask) < 2)
@@ -204,6 +207,9 @@ static bool learn(unsigned int cpu)
 	u16 *id = places[cpu].id, node = cpu_to_node(cpu);
 	bool changed = id[PERCPU_COUNTER_TREE_NUMA] != node;
 
+	/* What is known of another place is of no use here. */
+	if (changed)
+		memset(id, 0xff, sizeof(places[cpu].id));
 	id[PERCPU_COUNTER_TREE_NUMA] = node;
 	changed |= join(cpu, PERCPU_COUNTER_TREE_CACHE,
 			llc ? &llc->shared_cpu_map : NULL);
@@ -269,18 +275,13 @@ static int __init topology_init(void)
 
 	debugfs_create_file("percpu_counter_tree", 0444, NULL, NULL, &map_fops);
 
-	if (num_possible_cpus() > 1)
-		shape = percpu_counter_tree_geometry(nr_cpu_ids);
 	if (!shape.levels)
 		return 0;
 	places = kvmalloc_array(nr_cpu_ids,
 				sizeof(*places) + 2 * sizeof(*units),
 				GFP_KERNEL);
-	if (!places) {
-		/* Keep the map by number. */
-		shape.levels = 0;
+	if (!places)
 		return -ENOMEM;
-	}
 	units = (u16 *)(places + nr_cpu_ids);
 	served_by = units + nr_cpu_ids;
 

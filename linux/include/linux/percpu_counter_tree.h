@@ -42,7 +42,7 @@
 #define _LINUX_PERCPU_COUNTER_TREE_H
 
 #include <linux/atomic.h>
-#include <linux/bits.h>
+#include <linux/bitops.h>
 #include <linux/bug.h>
 #include <linux/cache.h>
 #include <linux/compiler.h>
@@ -93,12 +93,12 @@
 	(PERCPU_COUNTER_TREE_LEVEL1 + PERCPU_COUNTER_TREE_LEVEL2 +	\
 	 PERCPU_COUNTER_TREE_LEVEL3 + PERCPU_COUNTER_TREE_LEVEL4)
 
-/* Counters of a group that share the cache line of a node. */
+/* Counters of a group that share a node. */
 #define PERCPU_COUNTER_TREE_NODE_COUNTERS	8
 
 /*
  * The word of a CPU: its total plus the offset of its window, above that offset
- * in quarters of a batch, 1 to 4. With 0 there, the word is not live yet.
+ * in units by which windows move, 1 to 4. With 0 there, the word is not live.
  */
 #define PERCPU_COUNTER_TREE_SHIFT	3
 #define PERCPU_COUNTER_TREE_OFFSET	(BIT(PERCPU_COUNTER_TREE_SHIFT) - 1)
@@ -238,8 +238,8 @@ percpu_counter_tree_left_window(const struct percpu_counter_tree *c,
  * @inc: What to add, in the caller's unit; may be negative.
  *
  * Takes no lock, allocates nothing and disables neither preemption nor
- * interrupts, except for what this_cpu_add_return() does on some architectures,
- * and for a moment when a CPU adds to the counter for the first time.
+ * interrupts, except for what this_cpu operations do on some architectures, and
+ * for a moment when a CPU adds to the counter for the first time.
  *
  * Context: Any but NMI.
  */
@@ -251,6 +251,7 @@ percpu_counter_tree_add(struct percpu_counter_tree *c, long inc)
 	unsigned long step = (unsigned long)inc << PERCPU_COUNTER_TREE_SHIFT;
 	unsigned long new;
 
+	/* Unsigned: true for large negative adds, too. */
 	if (unlikely(!level0 || inc + PERCPU_COUNTER_TREE_MAX_ADD >
 				2 * PERCPU_COUNTER_TREE_MAX_ADD)) {
 		/* No ordering: a sum promises none between adds. */
@@ -302,13 +303,13 @@ percpu_counter_tree_approximate_sum_many(struct percpu_counter_tree *c,
 {
 	unsigned int i;
 
-	unrolled_full
+	unrolled_count(8)
 	for (i = 0; i < n; i++)
 		sums[i] = atomic_long_read(&c[i].direct);
 	/* An earlier counter of a group is activated no later. */
 	if (!percpu_counter_tree_level0(c))
 		return true;
-	unrolled_full
+	unrolled_count(8)
 	for (i = 0; i < n; i++)
 		sums[i] += atomic_long_read(c[i].root);
 	return false;
@@ -511,7 +512,8 @@ percpu_counter_tree_approximate_sum_positive(struct percpu_counter_tree *c)
  *
  * Context: Any. Visits the CPUs that have added to the group.
  * Return: Everything added and set, in the caller's unit, wrapping like a
- *	   long. Adds in progress may be missed, and nothing else.
+ *	   long. Adds in progress may be missed, and nothing else; on 32-bit
+ *	   kernels, if they amount to less than 2^28 while the sum is taken.
  */
 static inline long
 percpu_counter_tree_precise_sum(struct percpu_counter_tree *c)

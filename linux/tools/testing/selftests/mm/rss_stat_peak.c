@@ -301,7 +301,8 @@ static void find_range(void)
 		one = 2 * RSS_MAX_BATCH * sysconf(_SC_NPROCESSORS_CONF);
 	/* RSS is the sum of three counters, and may be off either way. */
 	error = 3 * one;
-	range = 2 * error;
+	/* Both sides of the range, and an eighth of it. */
+	range = 2 * error + error / 4;
 }
 
 static bool is_memory_for(long nr)
