@@ -14,8 +14,10 @@
 
 #include <kunit/run-in-irq-context.h>
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/log2.h>
 #include <linux/math.h>
@@ -840,7 +842,7 @@ struct adder {
 	struct group *g;
 	struct percpu_counter_tree *own;
 	struct task_struct *thread;
-	atomic_t *waiting;
+	struct completion *start;
 	atomic_t *running;
 	unsigned int cpu;
 	unsigned int wrong;
@@ -862,9 +864,7 @@ static int adder_thread(void *data)
 
 	prandom_seed_state(&rnd, a->cpu + 1);
 	a->wrong += !!set_cpus_allowed_ptr(current, cpumask_of(a->cpu));
-	atomic_dec(a->waiting);
-	while (atomic_read(a->waiting) > 0)
-		cond_resched();
+	wait_for_completion(a->start);
 
 	for (step = 0; step < a->race->adds; step++) {
 		if (step == a->race->adds / 4)
@@ -888,8 +888,9 @@ static int adder_thread(void *data)
 static void one_race(struct kunit *test, const struct race *race,
 		     struct group *g, struct adder *a)
 {
-	atomic_t waiting = ATOMIC_INIT(nr_online), running = waiting;
-	unsigned int turn, cpu, i, j, nr = 0;
+	DECLARE_COMPLETION_ONSTACK(start);
+	atomic_t running = ATOMIC_INIT(nr_online);
+	unsigned int turn, cpu, i, nr = 0;
 	unsigned long sum = 0;
 
 	KUNIT_ASSERT_EQ(test, 0, init_lazy(g, 4));
@@ -900,7 +901,7 @@ static void one_race(struct kunit *test, const struct race *race,
 	for_each_cpu(cpu, &online) {
 		a[nr] = (struct adder){
 			.race = race, .g = g, .own = &g->c[nr + 1], .cpu = cpu,
-			.waiting = &waiting, .running = &running,
+			.start = &start, .running = &running,
 		};
 		a[nr].thread = kthread_run(adder_thread, &a[nr],
 					   "counter_adder/%u", cpu);
@@ -909,18 +910,17 @@ static void one_race(struct kunit *test, const struct race *race,
 		nr++;
 	}
 	KUNIT_EXPECT_EQ(test, nr, nr_online);
-	atomic_sub(nr_online - nr, &waiting);
 	atomic_sub(nr_online - nr, &running);
+	complete_all(&start);
 
 	for (turn = 1; atomic_read(&running); turn++) {
-		for (i = 0; i < 50 && race->remap; i++)
-			percpu_counter_tree_remap(turn + i);
-		for (i = 0; i < nr && race->move && turn < 50; i++) {
-			j = (i + turn) % nr;
-			set_cpus_allowed_ptr(a[i].thread,
-					     cpumask_of(a[j].cpu));
-		}
-		schedule_timeout_idle(1);
+		if (race->remap)
+			percpu_counter_tree_remap(turn);
+		i = (turn + turn / nr) % nr;
+		if (race->move)
+			set_cpus_allowed_ptr(a[turn % nr].thread,
+					     cpumask_of(a[i].cpu));
+		usleep_range(50, 100);
 	}
 	for (i = 0; i < nr; i++) {
 		kthread_stop(a[i].thread);
