@@ -9,6 +9,7 @@
 #define __ro_after_init
 #define __read_mostly
 #define unrolled_full
+#define unrolled_count(n)
 #define ____cacheline_aligned		__attribute__((aligned(SMP_CACHE_BYTES)))
 #define ____cacheline_aligned_in_smp	____cacheline_aligned
 #define EXPORT_SYMBOL_GPL(sym)
