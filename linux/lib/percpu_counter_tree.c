@@ -204,7 +204,7 @@ int __init percpu_counter_tree_subsystem_init(void)
 	/* Enough levels, and a u16 holds the number of an item. */
 	BUILD_BUG_ON(PERCPU_COUNTER_TREE_LEVEL4 > PERCPU_COUNTER_TREE_FANOUT);
 	BUILD_BUG_ON(PERCPU_COUNTER_TREE_STATIC_ITEMS > U16_MAX);
-	BUILD_BUG_ON(NR_CPUS > U16_MAX);
+	BUILD_BUG_ON(PERCPU_COUNTER_TREE_CPUS > U16_MAX);
 	BUILD_BUG_ON(PERCPU_COUNTER_TREE_MAX_ADD << SHIFT > U32_MAX);
 
 	nr_cpus = num_possible_cpus();
@@ -417,6 +417,21 @@ void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
 
+/* Total of a CPU, shifted; @unit is shifted, too, and counts an offset of 1. */
+static unsigned long total_of(unsigned long word, unsigned long unit)
+{
+	unsigned long offset = word & OFFSET;
+
+	return offset ? word - offset * unit : 0;
+}
+
+/* Of the sums that @total, shifted, can stand for, the one next to @root. */
+static long nearest(unsigned long total, unsigned long root)
+{
+	total -= root << SHIFT;
+	return ((long)total >> SHIFT) + root;
+}
+
 /* Sum up to eight counters that share a node. */
 static __always_inline void sum_words(struct percpu_counter_tree *c,
 				      const unsigned long __percpu *level0,
@@ -425,11 +440,10 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 	const unsigned long unit = (unit_of(c->batch >> SHIFT) << SHIFT) + 1;
 	const unsigned long *cpus = percpu_counter_tree_usage_of(c)->mask;
 	unsigned long totals[COUNTERS] __uninitialized;
-	unsigned long some, word, offset;
 	const atomic_long_t *root = c->root;
 	const unsigned long *words;
 	unsigned int i, base;
-	long reference;
+	unsigned long some;
 
 	unrolled_full
 	for (i = 0; i < n; i++)
@@ -440,22 +454,15 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 		for (; some; some &= some - 1) {
 			words = per_cpu_ptr(level0, base + __ffs(some));
 			unrolled_full
-			for (i = 0; i < n; i++) {
-				word = READ_ONCE(words[i]);
-				offset = word & OFFSET;
-				if (offset)
-					totals[i] += word - offset * unit;
-			}
+			for (i = 0; i < n; i++)
+				totals[i] += total_of(READ_ONCE(words[i]),
+						      unit);
 		}
 	}
-	/* The root tells the upper bits of what is shifted so far. */
 	unrolled_full
-	for (i = 0; i < n; i++) {
-		reference = atomic_long_read(&root[i]);
-		totals[i] -= (unsigned long)reference << SHIFT;
-		sums[i] = reference + ((long)totals[i] >> SHIFT) +
+	for (i = 0; i < n; i++)
+		sums[i] = nearest(totals[i], atomic_long_read(&root[i])) +
 			  atomic_long_read(&c[i].direct);
-	}
 }
 
 /**

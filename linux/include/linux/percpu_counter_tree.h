@@ -77,9 +77,11 @@
 #define PERCPU_COUNTER_TREE_UP(below, fanout)				\
 	((below) > (fanout) ? DIV_ROUND_UP(below, fanout) : 0)
 
-/* The same for NR_CPUS, level by level. */
+/* The same at build time, level by level. */
+#define PERCPU_COUNTER_TREE_CPUS	NR_CPUS
 #define PERCPU_COUNTER_TREE_LEVEL1					\
-	PERCPU_COUNTER_TREE_UP(NR_CPUS, PERCPU_COUNTER_TREE_LEAF_FANOUT)
+	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_CPUS,		\
+			       PERCPU_COUNTER_TREE_LEAF_FANOUT)
 #define PERCPU_COUNTER_TREE_LEVEL2					\
 	PERCPU_COUNTER_TREE_UP(PERCPU_COUNTER_TREE_LEVEL1,		\
 			       PERCPU_COUNTER_TREE_FANOUT)
@@ -125,7 +127,7 @@ struct percpu_counter_tree_level_item {
 			   BITS_TO_LONGS(nodes)) * sizeof(long),	\
 			  sizeof(struct percpu_counter_tree_level_item)))
 #define PERCPU_COUNTER_TREE_STATIC_ITEMS				\
-	(PERCPU_COUNTER_TREE_HEAD_ITEMS(NR_CPUS,			\
+	(PERCPU_COUNTER_TREE_HEAD_ITEMS(PERCPU_COUNTER_TREE_CPUS,	\
 					PERCPU_COUNTER_TREE_STATIC_NODES) + \
 	 PERCPU_COUNTER_TREE_STATIC_NODES)
 
