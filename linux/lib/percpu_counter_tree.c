@@ -44,41 +44,39 @@
  * does not change it, and an offline CPU counts. A total lacks the upper three
  * bits of a long. They follow from the root: the sum of totals is taken to be
  * the one nearest to it. On 64-bit kernels they differ by less than 2^60, even
- * if a reader is preempted between the two: it takes 2^32 adds of the largest
- * size. On 32-bit kernels the limit is 2^28 while a sum is taken: 1 TiB of
- * pages, but 256 MiB if bytes are counted.
+ * if a reader is preempted between the two, as it takes 2^32 adds of the
+ * largest size to exceed that. On 32-bit kernels the limit is 2^28 while a sum
+ * is taken.
  *
  * ERROR BOUND
  *
  * With batch B, the residue of a CPU is in [-B/2, B/2 - 1]. Windows move by
- * multiples of the unit U, a quarter of a batch or 1, so the count of a
- * node of level l is a multiple of U between its thresholds, so B * 4^l - U at
- * most. With C CPUs and n(l) nodes of level l that the group has used,
+ * multiples of the unit U, a quarter of a batch or 1, so the count of a node of
+ * level l is a multiple of U between its thresholds, so B * 4^l - U at most.
+ * With C CPUs and n(l) nodes of level l that the group has used,
  *
  *	under = C * (B/2 - 1) + sum of n(l) * (B * 4^l - U)
  *	over  = C * B/2       + sum of n(l) * (B * 4^l - U)
  *
  * and precise - under <= approximate <= precise + over while no add is in
- * progress. Both ends can be reached, as residues are independent. Carries that
- * are on their way are missing in the root. They may be larger than the adds in
- * progress, as each contains what the nodes had that it emptied.
+ * progress. Both ends can be reached, as residues are independent. Carries on
+ * their way are missing in the root. They contain what the nodes had that they
+ * emptied.
  *
  * Both are kept as sums, which grow when a CPU first adds to the group, or a
- * carry first reaches a node. The range is widened before the bit is set that
- * tells others so: who finds the bit set may rely on the range.
+ * carry first reaches a node. The range is widened before the bit is set, so a
+ * task that finds the bit set can rely on the range.
  *
  * OSCILLATION
  *
- * A carry moves the window so that the total is U, and up to U more, from the
- * end that is behind it: from the lower one after a carry up. So a total that
- * swings by a quarter of a batch or less, in any steps, carries at most once.
- * The next carry takes more than U of net change back, or more than 2 * U
- * ahead: 3 * U in steps of one. With a batch of 2, each step of one in one
- * direction carries. A node that was emptied needs a threshold of net change.
+ * A carry moves the window so that the total is U to 2 * U from the end behind
+ * it, the lower one after a carry up. So a total that swings by a quarter of a
+ * batch or less, in any steps, carries at most once. The next carry needs a net
+ * change of more than U back, or of more than 2 * U in the same direction (3 *
+ * U in steps of one). A node that was emptied needs a threshold of net change.
  *
- * The window can only be moved on the CPU whose total has left it. If the task
- * was migrated meanwhile, or another add came in between, the window stays at
- * the multiple of the batch where the total is now, which costs another carry.
+ * If the task was migrated meanwhile, or another add came in between, the
+ * window moves to the multiple of the batch where the total is.
  *
  * LIFETIME
  *

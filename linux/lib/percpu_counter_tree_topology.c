@@ -11,15 +11,14 @@
  * INVARIANT
  *
  * No node serves more than 1.5 times its fan-out of possible CPUs or nodes,
- * whatever is known of them. Nothing is known of CPUs that have never been
- * online but their numbers and maybe NUMA nodes; they are ranked after those
- * with a known place in the same NUMA node, and there is no boundary where one
- * side is unknown. A domain of one CPU counts as unknown, too: its other CPUs
- * may be offline.
+ * whatever is known of them. For a CPU that has never been online only its
+ * number, and maybe its NUMA node, is known. Such CPUs are ranked after the
+ * known ones of their NUMA node. There is no boundary next to an unknown place.
+ * A domain of one CPU counts as unknown, too: its other CPUs may be offline.
  *
- * A domain goes by a number that all CPUs get that were seen in it together: at
- * first that of one of them.
- * Scheduler domains are not used: they change with isolation and cpusets.
+ * All CPUs that were seen in one domain get the same number for it, at first
+ * the number of one of these CPUs. Scheduler domains are not used: they change
+ * with isolation and cpusets.
  *
  * The map is written when the CPUs of the boot are online, and when a CPU that
  * comes online turns out to belong elsewhere. Counters may be in use: whatever

@@ -2,12 +2,12 @@
 /*
  * Counters that are cheap to update from many CPUs and cheap to read
  *
- * An add changes a word of the local CPU. About once per batch it also carries
- * to a small tree of nodes, whose root is the approximate sum. Reading that is
- * O(1), and the counter declares how far it may be from the precise sum, which
- * visits the CPUs. Use this counter where many CPUs add, reads are frequent and
- * the reader has to know the error of a cheap read. Use an atomic_long_t where
- * adds are rare, and a struct percpu_counter where every reader sums.
+ * An add changes a word of the local CPU. Some adds also carry to a small tree
+ * of nodes, whose root is the approximate sum. Reading that is O(1), and the
+ * counter declares how far it may be from the precise sum, which visits the
+ * CPUs. Use this counter where many CPUs add, reads are frequent and the reader
+ * has to know the error of a cheap read. Use an atomic_long_t where adds are
+ * rare, and a struct percpu_counter where every reader sums.
  *
  * The cost of a counter follows its use: its range and its precise sum grow
  * with the CPUs that have added to it, not with the CPUs of the machine. A lazy
@@ -99,8 +99,8 @@
 #define PERCPU_COUNTER_TREE_NODE_COUNTERS	8
 
 /*
- * The word of a CPU: its total plus the offset of its window, above that offset
- * in units by which windows move, 1 to 4. With 0 there, the word is not live.
+ * The word of a CPU. Upper bits: its total plus the offset of its window. Lower
+ * three bits: that offset, 1 to 4 units, or 0 if the word is not live.
  */
 #define PERCPU_COUNTER_TREE_SHIFT	3
 #define PERCPU_COUNTER_TREE_OFFSET	(BIT(PERCPU_COUNTER_TREE_SHIFT) - 1)
@@ -112,8 +112,8 @@
  * struct percpu_counter_tree_level_item - A node of the tree
  * @count: Residue of up to eight counters of a group.
  *
- * The first item of a group is its root, and the next ones tell who uses it.
- * Callers provide the memory and do not look inside.
+ * The first item of a group is its root. The next ones record which CPUs and
+ * nodes the group has used. Callers provide the memory and do not look inside.
  */
 struct percpu_counter_tree_level_item {
 	atomic_long_t count[PERCPU_COUNTER_TREE_NODE_COUNTERS];
