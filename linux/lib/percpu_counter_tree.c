@@ -15,9 +15,8 @@
  * an add that takes the total out of the window moves the window after it and
  * carries by how much the window moved to the leaf of the CPU. A node collects
  * carries. When its count reaches the threshold, 4 batches in a leaf and 4
- * times as much with each level, the node passes all of it to its parent, in
- * the compare-and-exchange that empties it. The topmost nodes pass it to the
- * root.
+ * times as much with each level, the node passes all of it to its parent or to
+ * the root, in the compare-and-exchange that empties it.
  *
  * The word of a CPU is an unsigned long:
  *
@@ -415,10 +414,10 @@ void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
 
-/* Total of a CPU, shifted; @unit is shifted, too, and counts an offset of 1. */
-static unsigned long total_of(unsigned long word, unsigned long unit)
+/* Total of a CPU, shifted; @unit is what an offset of 1 adds to its word. */
+static unsigned long total_of(const unsigned long *words, unsigned long unit)
 {
-	unsigned long offset = word & OFFSET;
+	unsigned long word = READ_ONCE(*words), offset = word & OFFSET;
 
 	return offset ? word - offset * unit : 0;
 }
@@ -453,8 +452,7 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 			words = per_cpu_ptr(level0, base + __ffs(some));
 			unrolled_full
 			for (i = 0; i < n; i++)
-				totals[i] += total_of(READ_ONCE(words[i]),
-						      unit);
+				totals[i] += total_of(&words[i], unit);
 		}
 	}
 	unrolled_full
