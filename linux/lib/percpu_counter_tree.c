@@ -415,9 +415,9 @@ void percpu_counter_tree_destroy_many(struct percpu_counter_tree *c,
 EXPORT_SYMBOL_GPL(percpu_counter_tree_destroy_many);
 
 /* Total of a CPU, shifted; @unit is what an offset of 1 adds to its word. */
-static unsigned long total_of(const unsigned long *words, unsigned long unit)
+static unsigned long total_of(unsigned long unit, const unsigned long *at)
 {
-	unsigned long word = READ_ONCE(*words), offset = word & OFFSET;
+	unsigned long word = READ_ONCE(*at), offset = word & OFFSET;
 
 	return offset ? word - offset * unit : 0;
 }
@@ -452,7 +452,7 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 			words = per_cpu_ptr(level0, base + __ffs(some));
 			unrolled_full
 			for (i = 0; i < n; i++)
-				totals[i] += total_of(&words[i], unit);
+				totals[i] += total_of(unit, &words[i]);
 		}
 	}
 	unrolled_full
