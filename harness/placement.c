@@ -235,7 +235,7 @@ void test_map(unsigned int cpus)
 
 /* --- machines: what is sold, and what is made of it */
 
-enum { ALL, NOSMT, FEW, ISOLATED, LATE, MATES, MOVED, NO_CACHEINFO, NO_MEMORY };
+enum { ALL, NOSMT, FEW, ISOLATED, LATE, MATES, MOVED, NO_CACHEINFO, NO_MEMORY, GIVER };
 
 static const struct machine {
 	const char *name;
@@ -275,6 +275,7 @@ static const struct machine {
 	{ "8 caches of 16, moved",	1, 8, 16, 1, 1, false, MOVED },
 	{ "2 x 8 caches of 8 x 2, isolated", 2, 8, 8, 2, 1, false, ISOLATED },
 	{ "2 x 32 cores x 2, no memory", 2, 1, 32, 2, 1, true, NO_MEMORY },
+	{ "8 caches of 16, giver moved", 1, 8, 16, 1, 0, false, GIVER },
 	{ "40 cores, no memory",	1, 1, 40, 1, 1, true, NO_MEMORY },
 	{ "2 x 120 cores x 2, no memory", 2, 1, 120, 2, 1, true, NO_MEMORY },
 };
@@ -302,7 +303,8 @@ static void place_cpus(const struct machine *m)
 		shim_cpus[cpu].isolated = m->how == ISOLATED &&
 			(m->caches > 1 ? core / m->cores % 2 : core % m->cores < 8);
 		if (m->how == NOSMT ? thread : m->how == FEW ? cpu >= 64 :
-		    m->how == LATE ? cpu && below(3) : m->how == MATES ? cpu >= m->caches : 0)
+		    m->how == LATE ? cpu && below(3) : m->how == MATES ? cpu >= m->caches :
+		    m->how == GIVER && cpu >= 112 && cpu < 127)
 			continue;
 		cpumask_set_cpu(cpu, &cpu_online_now);
 	}
@@ -370,6 +372,15 @@ void test_machines(unsigned int which)
 		all_online();
 	if (m->how == MATES)
 		mates_apart(m);
+	/* The first CPU of a cache moves to another cache. */
+	if (m->how == GIVER) {
+		go_offline(48);
+		topology[48].id[PERCPU_COUNTER_TREE_CACHE] =
+			topology[127].id[PERCPU_COUNTER_TREE_CACHE];
+		tell_topology();
+		come_online(48);
+		all_online();
+	}
 	if (m->how == MOVED)
 		move_some(m);
 	leaves = check_map();

@@ -16,9 +16,8 @@
  * known ones of their NUMA node. There is no boundary next to an unknown place.
  * A domain of one CPU counts as unknown, too: its other CPUs may be offline.
  *
- * All CPUs that were seen in one domain get the same number for it, at first
- * the number of one of these CPUs. Scheduler domains are not used: they change
- * with isolation and cpusets.
+ * All CPUs that were seen in one domain get the same new number for it.
+ * Scheduler domains are not used: they change with isolation and cpusets.
  *
  * The map is written when the CPUs of the boot are online, and when a CPU that
  * comes online turns out to belong elsewhere. Counters may be in use: whatever
@@ -54,6 +53,7 @@ static DEFINE_MUTEX(map_mutex);
 static struct percpu_counter_tree_place *places __ro_after_init;
 static u16 *units __ro_after_init;
 static u16 *served_by __ro_after_init;
+static u16 nr_domains;
 
 /* Outermost kind of domain in which two CPUs differ. */
 static unsigned int boundary(const struct percpu_counter_tree_place *a,
@@ -191,7 +191,7 @@ static bool join(unsigned int cpu, unsigned int domain,
 		if (other != cpu)
 			id = min(id, places[other].id[domain]);
 	if (id == UNKNOWN)
-		id = cpumask_first(mask);
+		id = nr_domains++ % UNKNOWN;
 	for_each_cpu(other, mask) {
 		changed |= places[other].id[domain] != id;
 		places[other].id[domain] = id;
