@@ -461,6 +461,14 @@ static __always_inline void sum_words(struct percpu_counter_tree *c,
 			  atomic_long_read(&c[i].direct);
 }
 
+/* Out of line, so that the walk for an mm has the registers. */
+static noinline void sum_any(struct percpu_counter_tree *c,
+			     const unsigned long __percpu *level0,
+			     unsigned int n, long *sums)
+{
+	sum_words(c, level0, n, sums);
+}
+
 /**
  * percpu_counter_tree_precise_sum_many() - Sum a group in one walk
  * @c: First of some counters that follow each other in a group.
@@ -486,7 +494,7 @@ void percpu_counter_tree_precise_sum_many(struct percpu_counter_tree *c,
 		else if (some == RSS_COUNTERS)
 			sum_words(c, level0, RSS_COUNTERS, sums);
 		else
-			sum_words(c, level0, some, sums);
+			sum_any(c, level0, some, sums);
 	}
 }
 EXPORT_SYMBOL_GPL(percpu_counter_tree_precise_sum_many);
