@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin verbs: each is a script of the same name in rig/.
 
-export LINUX ARCH CPUS TASKS DURATION FORCE
+export LINUX ARCH CPUS TASKS MEM DURATION RESULTS FORCE
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile | expand -t 20
@@ -9,7 +9,8 @@ help:
 	@echo '  LINUX=dir   use this Linux 7.3 source tree instead of the package'
 	@echo '  ARCH=name   um, um-up, um-deep, x86_64 or arm64, for kunit'
 	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo;'
-	@echo '              several numbers for bench-quick'
+	@echo '              several numbers for bench and bench-quick'
+	@echo '  RESULTS=dir raw results of bench, instead of bench/results'
 	@echo '  DURATION=n  seconds, for stress'
 	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo and bench-quick'
 	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite'
@@ -29,14 +30,18 @@ stress:		## all that changes RSS at once, with failing allocations, in QEMU
 placement:	## which CPUs share a leaf of the tree: isolated, offline and late ones, in QEMU
 demo:		## base and patched kernel side by side: what the series changes
 bench-quick:	## what the series costs, against its targets: base, floor and patched kernel
+bench:		## the same in full: up to 128 CPUs and 10,000 tasks, three runs; hours
 check:		## prove everything that must hold
 
 kernel boot kunit kselftest stress placement:
 	@rig/tree keep
 	@rig/$@
 
-deps fetch tree absorb series demo bench-quick harness mutate check:
+deps fetch tree absorb series demo bench harness mutate check:
 	@rig/$@
+
+bench-quick:
+	@rig/bench quick
 
 clean:		## remove what was built, keep the fetched source and build/tree
 	rm -rf \
@@ -45,4 +50,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench-quick harness mutate stress placement check clean distclean
+.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench bench-quick harness mutate stress placement check clean distclean

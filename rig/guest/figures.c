@@ -10,7 +10,6 @@
  * usage: figures TASKS
  */
 #define _GNU_SOURCE
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -91,7 +90,7 @@ static void *fault_loop(void *cpu)
 	touch(p, 64 * PAGE);
 	for (i = 0; i < ROUNDS; i++) {
 		while (phase <= i)
-			_mm_pause();
+			relax();
 		fault_phase(p, i);
 	}
 	return NULL;
@@ -119,7 +118,7 @@ static void fault_cost_running(void)
 		phase++;
 		fault_phase(p, i);
 		while (finished < running)
-			_mm_pause();
+			relax();
 		if (i % 2)
 			took[i / 2] = (now() - start) / (64 * running);
 	}

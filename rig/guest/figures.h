@@ -2,16 +2,18 @@
 /*
  * How the programs here take figures, which they print as lines "name value".
  * Costs are differences of the time stamp counter, which counts instructions
- * where QEMU runs with -icount shift=0; each is the mean of the middle half of
- * many repeats of a known piece of work. That leaves out the rounds which a
- * timer tick or RCU got into, and unlike a median does not jump between the
- * two or three costs that a fork has, depending on what the slab caches hold.
+ * where QEMU runs with -icount shift=0, or of the time in ns if FIGURES_IN_TIME
+ * is defined. Each is the mean of the middle half of many repeats of a known
+ * piece of work. That leaves out the rounds which a timer tick or RCU got into,
+ * and unlike a median does not jump between the two or three costs that a fork
+ * has, depending on what the slab caches hold.
  * A figure that cannot be taken is not printed. One that makes no sense on
  * this machine is printed as "-".
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,8 +21,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+#ifndef FIGURES_IN_TIME
 #include <x86intrin.h>
+#endif
 
 #define TRACING	"/sys/kernel/tracing/"
 #define KIB	1024L
@@ -87,9 +92,26 @@ static inline void unpin(void)
 
 static inline uint64_t now(void)
 {
+#ifdef FIGURES_IN_TIME
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+#else
 	unsigned int aux;
 
 	return __rdtscp(&aux);
+#endif
+}
+
+/* Wait a little; in QEMU another CPU goes on at once. */
+static inline void relax(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#else
+	atomic_signal_fence(memory_order_seq_cst);
+#endif
 }
 
 static inline int compare(const void *a, const void *b)

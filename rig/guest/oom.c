@@ -6,6 +6,8 @@
  * usage: oom TASKS		tasks of one thread, and a large one
  *	  oom TASKS THREADS	tasks of several threads that have run on a CPU
  *				each; with a large one, and all being equal
+ *	  oom TASKS THREADS all	both, also when the whole machine is out of
+ *				memory (sysrq f kills the largest task of all)
  */
 #define _GNU_SOURCE
 #include <sys/stat.h>
@@ -14,14 +16,22 @@
 #include "tasks.h"
 
 #define CGROUP		"/sys/fs/cgroup/figures/"
-#define TASK_SIZE	(3 * MIB / 2)
 #define REPEATS		5
+#ifdef FIGURES_IN_TIME
+#define CLOCK		"mono"
+#else
+#define CLOCK		"x86-tsc"
+#endif
 
-static int threads = 1;
-static bool probed;
+static int tasks, threads = 1;
+/* Those that are left, and how many these are. */
+static pid_t *pids;
+static int left;
+static long task_size = 3 * MIB / 2;
+static bool probed, all, global;
 
 /*
- * Touch what is missing to TASK_SIZE: on how many pages of its stack and of
+ * Touch what is missing to task_size: on how many pages of its stack and of
  * its data a task has written depends on which of its threads waits for which.
  */
 static void fill_up(void)
@@ -29,21 +39,23 @@ static void fill_up(void)
 	char *p = map_table();
 	long size;
 
-	while ((size = field("/proc/self/status", "VmRSS:") * KIB) < TASK_SIZE) {
-		touch(p, TASK_SIZE - size);
-		p += TASK_SIZE - size;
+	while ((size = field("/proc/self/status", "VmRSS:") * KIB) < task_size) {
+		touch(p, task_size - size);
+		p += task_size - size;
 	}
 }
 
 /* Each thread of a task on the next CPU; tasks all over the machine. */
 static void more_threads(int nr)
 {
-	if (threads == 1)
-		return;
-	pin(nr * threads % cpus);
+	if (all)
+		put("/proc/self/oom_score_adj", "0");
+	if (threads > 1)
+		pin(nr * threads % cpus);
 	for (int i = 1; i < threads; i++)
 		park_on(nr * threads + i);
-	fill_up();
+	if (threads > 1 || all)
+		fill_up();
 }
 
 /* Time stamp of the first event with this name in the trace, or 0. */
@@ -58,39 +70,87 @@ static uint64_t stamp_of(const char *name)
 	return strtoull(at, NULL, 10);
 }
 
-/* What the selection cost that the trace is of, per task, or 0. */
-static uint64_t selection(int tasks)
+/* What the selection cost that the trace is of, per task of so many, or 0. */
+static uint64_t selection(int among)
 {
 	uint64_t start, end;
 
 	get(TRACING "trace");
 	start = stamp_of("select_start:");
 	end = stamp_of("select_end:");
-	return probed && start && end > start ? (end - start) / tasks : 0;
+	return probed && start && end > start ? (end - start) / among : 0;
 }
 
-/* Memory that grows until the group is out of it. */
+/* The name of a figure: short in the two usual cases. */
+static const char *name_of(const char *what)
+{
+	static char name[64];
+
+	if (all)
+		snprintf(name, sizeof(name), "oom_%s_%d_%d_%s", global ? "global" : "memcg",
+			 tasks, threads, what);
+	else if (threads > 1)
+		snprintf(name, sizeof(name), "oom_threads_%s", what);
+	else
+		snprintf(name, sizeof(name), strcmp(what, "hog") ? "oom_%s" : "oom", what);
+	return name;
+}
+
+static void show(const char *what, int taken)
+{
+	if (taken)
+		printf("%s %lu\n", name_of(what), middle(taken));
+}
+
+/* Comes true later. */
+static void ask_for_a_kill(void)
+{
+	clear_trace();
+	put("/proc/sysrq-trigger", "f");
+}
+
+/*
+ * Memory that grows until the group is out of it; or, for all of the machine,
+ * until it is far larger than any other task.
+ */
 static pid_t start_hog(void)
 {
-	pid_t pid = fork();
+	int ready[2];
+	pid_t pid;
+	char byte;
 
+	if (pipe(ready))
+		die("pipe");
+	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_NAME, "hog");
 		put_number(CGROUP "cgroup.procs", getpid());
 		more_threads(0);
-		touch(map(512 * MIB, MAP_PRIVATE | MAP_ANONYMOUS), 512 * MIB);
+		touch(map(512 * MIB, MAP_PRIVATE | MAP_ANONYMOUS), (global ? 32 : 512) * MIB);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		while (global)
+			pause();
 		_exit(0);
 	}
+	close(ready[1]);
+	if (pid > 0 && global) {
+		if (read(ready[0], &byte, 1) != 1)
+			die("read");
+		ask_for_a_kill();
+	}
+	close(ready[0]);
 	return pid;
 }
 
 /* One task that is far larger than the others. */
-static void one_hog(const char *name, const char *victim, int tasks)
+static void one_hog(void)
 {
 	bool right = true;
 	int taken = 0;
 
-	put_number(CGROUP "memory.max", field(CGROUP "memory.current", "") + 32 * MIB);
+	put_number(CGROUP "memory.max", field(CGROUP "memory.current", "") +
+		   (global ? 512 : 32) * MIB);
 	for (int i = 0; i < REPEATS; i++) {
 		int status;
 		pid_t pid;
@@ -100,22 +160,25 @@ static void one_hog(const char *name, const char *victim, int tasks)
 		if (pid < 0 || waitpid(pid, &status, 0) != pid)
 			die("fork");
 		right &= WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-		took[taken] = selection(tasks);
+		took[taken] = selection(left);
 		taken += took[taken] > 0;
 	}
 	/* No process but the one that grew may have been killed. */
 	right &= waitpid(-1, NULL, WNOHANG) == 0;
-	if (taken)
-		printf("%s %lu\n", name, middle(taken));
-	printf("%s %s\n", victim, right ? "largest" : "wrong");
+	show("hog", taken);
+	if (all)
+		printf("%s %s\n", name_of("victim"), right ? "largest" : "wrong");
+	else
+		printf("oom%s_victim %s\n", threads > 1 ? "_threads" : "",
+		       right ? "largest" : "wrong");
 }
 
 /* Whether all tasks have the same number of pages, page tables included. */
-static bool are_equal(const pid_t *pids, int tasks)
+static bool are_equal(void)
 {
 	long first = 0;
 
-	for (int i = 0; i < tasks; i++) {
+	for (int i = 0; i < left; i++) {
 		char path[64];
 		long size;
 
@@ -123,8 +186,11 @@ static bool are_equal(const pid_t *pids, int tasks)
 		size = field(path, "VmRSS:") + number(text, "VmPTE:");
 		if (!i)
 			first = size;
-		if (size != first)
+		if (size != first) {
+			printf("reason %s: a task has %ld KiB, the first one %ld\n",
+			       name_of("equal"), size, first);
 			return false;
+		}
 	}
 	return true;
 }
@@ -147,54 +213,84 @@ static bool kill_one(void)
 	return false;
 }
 
+/* A task has been killed. */
+static void forget_one(void)
+{
+	pid_t pid = waitpid(-1, NULL, 0);
+
+	for (int i = 0; i < left; i++)
+		if (pids[i] == pid) {
+			pids[i] = pids[--left];
+			return;
+		}
+	die("waitpid");
+}
+
 /* Tasks that are all equal; one less after each round. */
-static void all_equal(const char *name, pid_t *pids, int tasks)
+static void all_equal(void)
 {
 	int taken = 0;
 
-	if (!are_equal(pids, tasks))
+	if (!are_equal())
 		return;
-	for (int i = 0; i < REPEATS && i < tasks && kill_one(); i++) {
-		if (waitpid(-1, NULL, 0) < 0)
-			die("waitpid");
-		took[taken] = selection(tasks - i);
+	for (int i = 0; i < REPEATS && left; i++) {
+		if (global)
+			ask_for_a_kill();
+		else if (!kill_one())
+			break;
+		forget_one();
+		took[taken] = selection(left + 1);
 		taken += took[taken] > 0;
 	}
-	if (taken)
-		printf("%s %lu\n", name, middle(taken));
+	show("equal", taken);
 }
 
 int main(int argc, char **argv)
 {
-	int tasks = argc > 1 ? atoi(argv[1]) : 0;
-	pid_t *pids;
+	char parent[64];
 
+	if (argc > 1)
+		tasks = atoi(argv[1]);
 	if (argc > 2)
 		threads = atoi(argv[2]);
+	all = argc > 3;
+	/* Many tasks have to fit. */
+	if (tasks > 1000)
+		task_size = MIB;
 	if (tasks <= 0 || threads <= 0 || mkdir(CGROUP, 0755))
 		return 0;
 	prepare_figures();
 	if (sem_init(&parked, 0, 0))
 		die("sem_init");
+	if (all) {
+		snprintf(parent, sizeof(parent), "/proc/%d/oom_score_adj", getppid());
+		put(parent, "-1000");
+		put("/proc/1/oom_score_adj", "-1000");
+		put("/proc/self/oom_score_adj", "-1000");
+	}
 	put_number(CGROUP "cgroup.procs", getpid());
 	pids = start_tasks(tasks, more_threads);
+	left = tasks;
 	put_number("/sys/fs/cgroup/cgroup.procs", getpid());
 	try_put(CGROUP "memory.swap.max", "0");
 
-	put(TRACING "trace_clock", "x86-tsc");
+	put(TRACING "trace_clock", CLOCK);
 	probed = try_put(TRACING "kprobe_events", "p:figures/select_start out_of_memory\n") &&
 		 try_put(TRACING "kprobe_events", "p:figures/select_end oom_kill_process\n") &&
 		 try_put(TRACING "events/figures/enable", "1");
-	if (threads == 1) {
-		one_hog("oom", "oom_victim", tasks);
-	} else {
-		one_hog("oom_threads_hog", "oom_threads_victim", tasks);
-		all_equal("oom_threads_equal", pids, tasks);
+	for (int i = 0; i <= all; i++) {
+		global = i;
+		one_hog();
+	}
+	/* The group last: its limit makes the kernel take pages from some tasks. */
+	for (int i = all; i >= 0 && (all || threads > 1); i--) {
+		global = i;
+		all_equal();
 	}
 	try_put(TRACING "events/figures/enable", "0");
 	try_put(TRACING "kprobe_events", "-:figures/select_start\n");
 	try_put(TRACING "kprobe_events", "-:figures/select_end\n");
-	stop_tasks(pids, tasks);
+	stop_tasks(pids, left);
 	rmdir(CGROUP);
 	return 0;
 }

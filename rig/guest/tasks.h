@@ -28,7 +28,7 @@ static sem_t parked;
 static inline void *park(void *cpu)
 {
 	pin((long)cpu);
-	touch(map(8 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS), 8 * PAGE);
+	touch(map(2 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS), 2 * PAGE);
 	sem_post(&parked);
 	return sleeper(NULL);
 }
