@@ -17,7 +17,6 @@
 
 #define ROUND_PAGES	64L
 #define ROUND_CALLS	16
-#define SHAPE_ROUNDS	8
 #define CREATIONS	40
 
 /* What all tasks see. */
@@ -25,6 +24,8 @@ static struct {
 	atomic_int phase, finished, ready;
 } *shared;
 static int file;
+/* Fewer where more tasks take part; the first two are to warm up. */
+static int rounds;
 
 static void map_touch_unmap(int flags, int fd)
 {
@@ -89,12 +90,11 @@ static const struct shape {
 
 static const struct shape *shape;
 
-/* The first two rounds are to warm up. */
 static void *repeat(void *cpu)
 {
 	pin((long)cpu);
 	shared->ready++;
-	for (int i = 1; i <= SHAPE_ROUNDS + 2; i++) {
+	for (int i = 1; i <= rounds + 2; i++) {
 		while (shared->phase < i)
 			relax();
 		shape->work();
@@ -124,7 +124,7 @@ static void measure_shape(bool threads)
 	}
 	while (shared->ready < tasks - 1)
 		sched_yield();
-	for (int i = 1; i <= SHAPE_ROUNDS + 2; i++) {
+	for (int i = 1; i <= rounds + 2; i++) {
 		uint64_t start = now();
 
 		shared->finished = 0;
@@ -137,7 +137,7 @@ static void measure_shape(bool threads)
 			took[i - 3] = (now() - start) / (tasks * shape->units);
 	}
 	printf("%s_%s %lu\n", shape->name, threads ? "threads" : "processes",
-	       middle(SHAPE_ROUNDS));
+	       middle(rounds));
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 }
@@ -195,6 +195,7 @@ static void threads(void)
 int main(void)
 {
 	prepare_figures();
+	rounds = cpus < 8 ? 64 : cpus < 64 ? 512 / cpus : 8;
 	/* No heap, which would keep what malloc1 frees. */
 	mallopt(M_MMAP_THRESHOLD, 128 * KIB);
 	shared = map(PAGE, MAP_SHARED | MAP_ANONYMOUS);
