@@ -16,7 +16,8 @@
  * carries by how much the window moved to the leaf of the CPU. A node collects
  * carries. When its count reaches the threshold, 4 batches in a leaf and 4
  * times as much with each level, the node passes all of it to its parent or to
- * the root, in the compare-and-exchange that empties it.
+ * the root, in the compare-and-exchange that empties it. A carry of a threshold
+ * or more goes past the node.
  *
  * The word of a CPU is an unsigned long:
  *
@@ -604,6 +605,8 @@ static void climb(struct percpu_counter_tree *c, unsigned long carry)
 	for (; at != PERCPU_COUNTER_TREE_ROOT;
 	     at = READ_ONCE(percpu_counter_tree_parent[at])) {
 		threshold <<= THRESHOLD_SHIFT;
+		if ((long)carry <= -threshold || (long)carry >= threshold)
+			continue;
 		most = threshold - unit_of(c->batch >> SHIFT);
 		/* Pairs with test_and_set_bit() in mark(). */
 		if (unlikely(!test_bit_acquire(at - shape.first, used)))
