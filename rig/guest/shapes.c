@@ -23,7 +23,8 @@
 static struct {
 	atomic_int phase, finished, ready;
 } *shared;
-static int file;
+/* One for each task: else all would wait for the locks of one. */
+static _Thread_local int file;
 /* Fewer where more tasks take part; the first two are to warm up. */
 static int rounds;
 
@@ -90,9 +91,17 @@ static const struct shape {
 
 static const struct shape *shape;
 
+static void open_file(void)
+{
+	file = memfd_create("shapes", 0);
+	if (file < 0 || ftruncate(file, ROUND_PAGES * PAGE))
+		die("memfd_create");
+}
+
 static void *repeat(void *cpu)
 {
 	pin((long)cpu);
+	open_file();
 	shared->ready++;
 	for (int i = 1; i <= rounds + 2; i++) {
 		while (shared->phase < i)
@@ -199,9 +208,7 @@ int main(void)
 	/* No heap, which would keep what malloc1 frees. */
 	mallopt(M_MMAP_THRESHOLD, 128 * KIB);
 	shared = map(PAGE, MAP_SHARED | MAP_ANONYMOUS);
-	file = memfd_create("shapes", 0);
-	if (file < 0 || ftruncate(file, ROUND_PAGES * PAGE))
-		die("memfd_create");
+	open_file();
 	for (unsigned int i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
 		shape = &shapes[i];
 		in_child(of_processes);
