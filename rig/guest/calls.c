@@ -21,9 +21,11 @@
 #define CREATIONS	80
 #define CREATED		16
 #define BELOW		(64 * MIB)
+#define GROWN		16
+#define GROWTHS		250
 
 /* The pages that all this is done to. */
-static char *place, *ranges, *moved;
+static char *place, *ranges, *moved, *growing;
 static struct iovec range[RANGES];
 static int self;
 /* What a child of this program tells another one. */
@@ -85,6 +87,15 @@ static void dontneed(void)
 		die("madvise");
 }
 
+/* One page less, while there are more and more. */
+static void grow(void)
+{
+	touch(growing, GROWN * PAGE);
+	if (madvise(growing, PAGE, MADV_DONTNEED))
+		die("madvise");
+	growing += GROWN * PAGE;
+}
+
 static void advise_ranges(void)
 {
 	if (process_madvise(self, range, RANGES, MADV_DONTNEED, 0) != RANGES * PAGE)
@@ -141,6 +152,16 @@ static uint64_t cost(void (*before)(void), void (*work)(void), int rounds)
 			took[i] = now() - start;
 	}
 	return middle(rounds);
+}
+
+/* The mean of all rounds, as only some of them take a sum. */
+static uint64_t mean_cost(void (*work)(void), int rounds)
+{
+	uint64_t start = now();
+
+	for (int i = 0; i < rounds; i++)
+		work();
+	return (now() - start) / rounds;
 }
 
 static void show(const char *name, const char *which, uint64_t value)
@@ -227,6 +248,8 @@ static void on_all_cpus(void)
 		printf("move_pages_threaded -\n");
 	else
 		show("move_pages", which, cost(NULL, move, MOVES) / MOVED);
+	growing = map_private(GROWN * GROWTHS * PAGE);
+	show("dontneed_growing", which, mean_cost(grow, GROWTHS));
 	/* From here on the process stays below its peak. */
 	p = map_private(BELOW);
 	touch(p, BELOW);
