@@ -200,6 +200,9 @@ static void check_usage(unsigned int i)
 		CHECK(used <= nr_here * nr_maps, "%u nodes used on level %u, by %u CPUs", used,
 		      level, nr_here);
 		most = (batch << 2 * (level + 1)) - unit();
+		CHECK((unsigned long)labs(item[shape.first + node].count[i % 8].counter) <= most,
+		      "node %u of level %u holds %ld", node, level + 1,
+		      item[shape.first + node].count[i % 8].counter);
 		under += is * most;
 		over += is * most;
 	}

@@ -174,6 +174,54 @@ static void check_all_swing(long sign)
 	shim_wrote = NULL;
 }
 
+/* A node that has passed on a carry is empty. */
+static void check_emptied(long sign)
+{
+	unsigned int cpu = cpu_list[0], node = leaf_of[cpu], steps = 2000;
+
+	if (!shape.levels)
+		return;
+	while (parent_of[node] != U16_MAX)
+		node = parent_of[node];
+	watch(group[0].root);
+	while (steps--) {
+		writes = 0;
+		add_on(cpu, 0, sign * (long)(1 + below(batch)));
+		CHECK(!writes || !items[shape.first + node].count[0].counter,
+		      "batch %lu: node %u has kept %ld", batch, node,
+		      items[shape.first + node].count[0].counter);
+	}
+	shim_wrote = NULL;
+}
+
+static unsigned long node_writes;
+
+static void wrote_node_or_root(const volatile void *p)
+{
+	const void *nodes = &items[shape.first], *end = &items[shape.first + shape.all_nodes];
+
+	node_writes += p >= nodes && p < end;
+	writes += p == group[0].root;
+}
+
+/* What no node would keep goes straight to the root. */
+static void check_past(long sign)
+{
+	long top = batch << 2 * shape.levels;
+	unsigned int cpu = cpu_list[0], i;
+
+	if (3 * top > MAX_ADD)
+		return;
+	add_on(cpu, 0, 0);
+	node_writes = writes = 0;
+	shim_wrote = wrote_node_or_root;
+	for (i = 0; i < 20; i++)
+		add_on(cpu, 0, sign * (long)(top + batch + below(top)));
+	CHECK(!node_writes && writes == 20, "batch %lu: %lu writes of nodes, %lu of the root",
+	      batch, node_writes, writes);
+	shim_wrote = NULL;
+}
+
 void test_amortised(unsigned int cpus)
 {
 	unsigned int log, round;
@@ -191,6 +239,8 @@ void test_amortised(unsigned int cpus)
 			group_init(1, 1UL << log, false);
 			check_growth(sign);
 			check_root(1000);
+			check_past(sign);
+			check_emptied(sign);
 			group_destroy();
 
 			if (BITS_PER_LONG == 32 && log > 5)

@@ -64,7 +64,7 @@
  * emptied.
  *
  * Both are kept as sums, which grow when a CPU first adds to the group, or a
- * carry first reaches a node. The range is widened before the bit is set, so a
+ * node first takes a carry. The range is widened before the bit is set, so a
  * task that finds the bit set can rely on the range.
  *
  * OSCILLATION

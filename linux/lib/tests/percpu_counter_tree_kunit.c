@@ -760,9 +760,13 @@ static void range_follows_use(struct kunit *test)
 			expect_range(test, &c[i], over - used, over);
 		}
 	}
+	/* The node that takes a carry counts, not those that it goes past. */
 	s = percpu_counter_tree_geometry(nr_cpu_ids);
-	for (i = 1; i <= s.levels; i++)
+	for (i = s.levels; i; i--) {
 		over += full(batch, i);
+		carry(&c[i % 3], batch, 1, full(batch, i));
+		expect_range(test, &c[i], over - used, over);
+	}
 	for (i = 0; i < 3; i++) {
 		carry(&c[i], batch, 1, full(batch, s.levels));
 		expect_range(test, &c[7 - i], over - used, over);
