@@ -2,6 +2,7 @@
 /* The parts of the simulated kernel that are not inline. */
 #include "harness.h"
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -11,6 +12,24 @@
 #define shim_poison(p, size)	((void)(p))
 #define shim_unpoison(p, size)	((void)(p))
 #endif
+
+void (*shim_show_case)(void);
+
+void shim_fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	file = strrchr(file, '/') ?: file;
+	printf("# %s:%d: ", file + (*file == '/'), line);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	if (shim_show_case)
+		shim_show_case();
+	fflush(stdout);
+	_exit(1);
+}
 
 bool shim_expect_warning;
 _Thread_local unsigned int shim_cpu, shim_preempt, shim_locks;
@@ -31,6 +50,28 @@ const struct file_operations *shim_file;
 char *shim_arena;
 u64 shim_slots;
 bool shim_fail_alloc;
+
+#ifdef SHIM_NATIVE
+
+_Thread_local uintptr_t shim_my_distance;
+
+/* Packed as the kernel packs them, zeroed by the system, and never freed. */
+void *__alloc_percpu_gfp(size_t size, size_t align, gfp_t gfp)
+{
+	static size_t used = SHIM_STATIC;
+	size_t at = (used + align - 1) & -align;
+
+	used = at + size;
+	CHECK(used <= SHIM_UNIT, "no per-CPU memory is left");
+	return __start_percpu + at;
+}
+
+void free_percpu(void *p)
+{
+}
+
+#else
+
 static size_t shim_sizes[SHIM_SLOTS];
 static DEFINE_MUTEX(shim_alloc_lock);
 
@@ -57,10 +98,10 @@ void *__alloc_percpu_gfp(size_t size, size_t align, gfp_t gfp)
 		 * Atomically, for the sanitizer of threads: what it does not
 		 * know is that an address dependency orders this.
 		 */
-		for (i = 0; i < size / sizeof(long); i++)
-			__atomic_store_n((long *)p + i, 0, __ATOMIC_RELAXED);
+		for (i = 0; i < size / sizeof(u32); i++)
+			__atomic_store_n((u32 *)p + i, 0, __ATOMIC_RELAXED);
 	}
-	return shim_arena + SHIM_STATIC + slot * 64 + off;
+	return __start_percpu + SHIM_STATIC + slot * 64 + off;
 }
 
 void free_percpu(void *p)
@@ -70,7 +111,7 @@ void free_percpu(void *p)
 
 	if (!p)
 		return;
-	slot = ((char *)p - shim_arena - SHIM_STATIC) / 64;
+	slot = ((char *)p - __start_percpu - SHIM_STATIC) / 64;
 	start = shim_arena + SHIM_STATIC + slot * 64;
 	guard(mutex)(&shim_alloc_lock);
 	BUG_ON(slot >= SHIM_SLOTS || !shim_sizes[slot]);
@@ -79,6 +120,8 @@ void free_percpu(void *p)
 	shim_slots &= ~(((1ULL << DIV_ROUND_UP(shim_sizes[slot], 64)) - 1) << slot);
 	shim_sizes[slot] = 0;
 }
+
+#endif
 
 void *kvmalloc_array(size_t n, size_t size, gfp_t gfp)
 {

@@ -6,8 +6,10 @@
 #ifndef _HARNESS_CUSTOM_H
 #define _HARNESS_CUSTOM_H
 
+/* Tells where, what, and by shim_show_case, if set, how it came to it; ends the process. */
 __attribute__((noreturn, format(printf, 3, 4)))
 void shim_fail(const char *file, int line, const char *fmt, ...);
+extern void (*shim_show_case)(void);
 #define CHECK(cond, fmt, ...)						\
 	do { if (!(cond)) shim_fail(__FILE__, __LINE__, fmt, ##__VA_ARGS__); } while (0)
 
@@ -25,26 +27,30 @@ extern bool shim_expect_warning;
 /*
  * Points: before each atomic operation and after each that writes, the hook of
  * the test may move the task to another CPU, unless preemption is disabled, or
- * let others run in between.
+ * let others run in between. With SHIM_NATIVE there are none, for measuring time.
  */
 extern _Thread_local unsigned int shim_cpu, shim_preempt, shim_locks;
 extern _Thread_local void (*shim_hook)(void);
 
 static inline void shim_point(void)
 {
+#ifndef SHIM_NATIVE
 	if (shim_hook)
 		shim_hook();
+#endif
 }
 
-/* Is told of each write to a node, the root, or another shared word. */
+/* Is told of each write to the word of a CPU, a node, the root, or another shared word. */
 extern void (*shim_wrote)(const volatile void *p);
 /* Writes of u16 by WRITE_ONCE(): those of the map. */
 extern unsigned long shim_map_writes;
 
 static inline void shim_written(const volatile void *p)
 {
+#ifndef SHIM_NATIVE
 	if (shim_wrote)
 		shim_wrote(p);
+#endif
 }
 
 #define shim_load(p)		__atomic_load_n(p, __ATOMIC_RELAXED)
@@ -98,6 +104,8 @@ typedef struct { long counter; } atomic_long_t;
 #define atomic_long_add(i, v)						\
 	((void)shim_rmw(__atomic_fetch_add, __ATOMIC_RELAXED, &(v)->counter, i))
 #define atomic_long_sub(i, v)	atomic_long_add(-(i), v)
+#define atomic_long_add_return(i, v)					\
+	shim_rmw(__atomic_add_fetch, __ATOMIC_SEQ_CST, &(v)->counter, i)
 #define atomic_long_try_cmpxchg_relaxed(v, old, new)			\
 	shim_try_cmpxchg(__ATOMIC_RELAXED, &(v)->counter, old, new)
 
@@ -152,13 +160,19 @@ static inline void guard_cpus_read_lock_end(void *p) { (void)p; shim_hotplug_hel
 /*
  * Per-CPU memory: one unit for each possible CPU, and poison in between. Below,
  * a pointer to a per-CPU variable is one into its section, and a pointer to
- * what has been allocated points into unit 0.
+ * what has been allocated points behind it, where nothing is: the distance to
+ * the unit of a CPU is the same for both. With SHIM_NATIVE a unit has room for
+ * many groups, and the distance is ready for the CPU of a thread.
  */
 #define SHIM_STATIC	1024
 #define SHIM_SLOTS	48
+#ifdef SHIM_NATIVE
+#define SHIM_UNIT	(1UL << 20)
+#else
 #define SHIM_UNIT	(SHIM_STATIC + SHIM_SLOTS * 64 + 64)
+#endif
 #define DEFINE_PER_CPU_READ_MOSTLY(type, name)				\
-	__attribute__((section("percpu"))) type name
+	__attribute__((section("percpu"), aligned(64))) type name
 #define DECLARE_PER_CPU_READ_MOSTLY(type, name)	extern type name
 
 extern char __start_percpu[], __stop_percpu[];
@@ -166,14 +180,17 @@ extern char *shim_arena;
 extern u64 shim_slots;
 extern bool shim_fail_alloc;
 
+static inline uintptr_t shim_distance(unsigned int cpu)
+{
+	return (uintptr_t)shim_arena + (size_t)cpu * SHIM_UNIT - (uintptr_t)__start_percpu;
+}
+
 static inline void *shim_ptr(const volatile void *p, unsigned int cpu)
 {
-	uintptr_t at = (uintptr_t)p - (uintptr_t)__start_percpu;
-
+#ifndef SHIM_NATIVE
 	BUG_ON(!(shim_load(word_of(cpu, cpu_possible.bits)) & mask_of(cpu)));
-	if (at >= (uintptr_t)(__stop_percpu - __start_percpu))
-		at = (uintptr_t)p - (uintptr_t)shim_arena;
-	return shim_arena + (size_t)cpu * SHIM_UNIT + at;
+#endif
+	return (void *)((uintptr_t)p + shim_distance(cpu));
 }
 
 static inline unsigned int smp_processor_id(void)
@@ -184,23 +201,62 @@ static inline unsigned int smp_processor_id(void)
 
 #define per_cpu_ptr(p, cpu)	((typeof(p))shim_ptr(p, cpu))
 #define per_cpu(var, cpu)	(*per_cpu_ptr(&(var), cpu))
+
+/* One instruction without lock prefix where there is one, as the kernel does it. */
+#if defined(SHIM_NATIVE) && defined(__x86_64__)
+#define shim_local_add_return(p, v)					\
+({									\
+	typeof(p) p_ = (p);						\
+	typeof(*p_) inc_ = (v), was_ = inc_;				\
+	asm volatile("xadd %0, %1" : "+r" (was_), "+m" (*p_) : : "memory", "cc"); \
+	was_ + inc_;							\
+})
+#define shim_local_try_cmpxchg(p, old, new)				\
+({									\
+	typeof(p) p_ = (p);						\
+	typeof(*p_) *old_p_ = (old), was_ = *old_p_, new_ = (new);	\
+	bool same_;							\
+	asm volatile("cmpxchg %3, %1"					\
+		     : "+a" (was_), "+m" (*p_), "=@ccz" (same_) : "r" (new_) : "memory"); \
+	*old_p_ = was_;							\
+	same_;								\
+})
+#else
+#define shim_local_add_return(p, v)	__atomic_add_fetch(p, v, __ATOMIC_RELAXED)
+#define shim_local_try_cmpxchg(p, old, new)				\
+	__atomic_compare_exchange_n(p, old, new, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+#endif
+
+#ifdef SHIM_NATIVE
+/* Set with shim_cpu. */
+extern _Thread_local uintptr_t shim_my_distance;
+#define raw_cpu_ptr(p)		((typeof(p))((uintptr_t)(p) + shim_my_distance))
+#else
 #define raw_cpu_ptr(p)		per_cpu_ptr(p, shim_cpu)
+#endif
 
 /* The CPU is chosen after the point, in one with the operation. */
-#define this_cpu_op(op, pcp, ...)					\
+#define this_cpu_read(pcp)						\
 ({									\
 	shim_point();							\
-	__auto_type ret_ = op(raw_cpu_ptr(&(pcp)), ##__VA_ARGS__, __ATOMIC_RELAXED); \
+	shim_load(raw_cpu_ptr(&(pcp)));					\
+})
+#define this_cpu_add_return(pcp, v)					\
+({									\
+	shim_point();							\
+	typeof(&(pcp)) at_ = raw_cpu_ptr(&(pcp));			\
+	__auto_type ret_ = shim_local_add_return(at_, v);		\
+	shim_written(at_);						\
 	shim_point();							\
 	ret_;								\
 })
-#define this_cpu_read(pcp)		this_cpu_op(__atomic_load_n, pcp)
-#define this_cpu_add_return(pcp, v)	this_cpu_op(__atomic_add_fetch, pcp, v)
 #define this_cpu_try_cmpxchg(pcp, old, new)				\
 ({									\
 	shim_point();							\
-	bool done_ = __atomic_compare_exchange_n(raw_cpu_ptr(&(pcp)), old, new, \
-			false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);	\
+	typeof(&(pcp)) at_ = raw_cpu_ptr(&(pcp));			\
+	bool done_ = shim_local_try_cmpxchg(at_, old, new);		\
+	if (done_)							\
+		shim_written(at_);					\
 	shim_point();							\
 	done_;								\
 })

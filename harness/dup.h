@@ -7,6 +7,8 @@ typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
+typedef int32_t s32;
+typedef int64_t s64;
 
 #define U16_MAX		UINT16_MAX
 #define U32_MAX		UINT32_MAX
@@ -19,6 +21,11 @@ typedef uint64_t u64;
 #define __always_inline		inline __attribute__((always_inline))
 #endif
 #define noinline		__attribute__((noinline))
+#if defined(__x86_64__) || defined(__i386__)
+#define cpu_relax()		__builtin_ia32_pause()
+#else
+#define cpu_relax()		asm volatile("" : : : "memory")
+#endif
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define DIV_ROUND_CLOSEST(n, d)	(((n) + (d) / 2) / (d))

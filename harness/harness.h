@@ -19,14 +19,34 @@
 #define MAX_N		20
 #define MAX_DEPTH	40
 
-/* --- main.c: the case at hand, random numbers, what has happened */
+/* --- random numbers */
+
+extern _Thread_local u64 rnd_state;
+
+static inline void rnd_seed(u64 seed)
+{
+	rnd_state = seed;
+}
+
+static inline u64 rnd(void)
+{
+	u64 x = rnd_state += 0x9e3779b97f4a7c15;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+static inline unsigned long below(unsigned long n)
+{
+	return rnd() % n;
+}
+
+/* --- main.c: the case at hand, what has happened */
 
 extern bool full;
 extern u64 test_seed;
 
-u64 rnd(void);
-void rnd_seed(u64 seed);
-unsigned long below(unsigned long n);
 void note(const char *what, unsigned int i, long value);
 void forget_notes(void);
 
@@ -46,6 +66,10 @@ void boot(unsigned int cpus, bool holes, unsigned int late);
 /* The same in steps: possible CPUs, then topology[] and cpu_online_now, then this. */
 void possible(unsigned int cpus, bool holes);
 void boot_as_set(void);
+/* All CPUs are online and in one domain. */
+void boot_plain(unsigned int cpus);
+/* The batch of RSS: the largest power of two from 4 to 32 that keeps to 16 MiB. */
+unsigned long rss_batch(unsigned long page_size);
 void come_online(unsigned int cpu);
 void go_offline(unsigned int cpu);
 void tell_topology(void);
@@ -96,6 +120,23 @@ void check_begun(unsigned int i);
 /* All, with no add in progress. */
 void check_all(void);
 
+/* --- levels.c: how often lines are written, by this counter and others */
+
+enum { PERCPU_COUNTER, FLAT8, FLAT32, DOUBLING32, TREE, NR_DESIGNS };
+/* All upwards; each CPU up by at most 64 pages, or one add, and down again; up or down. */
+enum { GROW, SWING, RANDOM, FEW, NR_PATTERNS };
+enum { CPU_WORDS, LEAVES, UPPER_NODES, ROOT, NR_KINDS };
+
+/* Per page added or removed: of all lines of a kind, and of the one written most. */
+struct writes {
+	unsigned int lines[NR_KINDS];
+	double total[NR_KINDS], busiest[NR_KINDS];
+};
+
+void designs_init(void);
+void count_writes(unsigned int pattern, unsigned int size, unsigned long adds,
+		  struct writes w[NR_DESIGNS]);
+
 /* --- the tests */
 
 long some_inc(void);
@@ -116,7 +157,7 @@ void test_lifetime(unsigned int cpus);
 void test_huge(unsigned int cpus);
 void test_threads(unsigned int cpus);
 void test_levels(unsigned int cpus);
-void show_levels(unsigned int cap);
+void test_rivals(unsigned int cpus);
 
 extern const unsigned int nr_machines;
 

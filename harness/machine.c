@@ -5,6 +5,7 @@
 struct percpu_counter_tree_place topology[NR_CPUS];
 u16 cpu_list[NR_CPUS];
 unsigned int nr_list;
+_Thread_local u64 rnd_state;
 struct percpu_counter_tree_shape shape;
 
 static unsigned int uneven(unsigned int size)
@@ -40,6 +41,22 @@ void possible(unsigned int cpus, bool holes)
 	nr_list = 0;
 	for_each_possible_cpu(cpu)
 		cpu_list[nr_list++] = cpu;
+}
+
+void boot_plain(unsigned int cpus)
+{
+	possible(cpus, false);
+	memcpy(&cpu_online_now, &cpu_possible, sizeof(cpu_possible));
+	boot_as_set();
+}
+
+unsigned long rss_batch(unsigned long page_size)
+{
+	unsigned long batch = 32;
+
+	while (batch > 4 && percpu_counter_tree_bound(batch) > (16 << 20) / page_size)
+		batch /= 2;
+	return batch;
 }
 
 /* Let the simulated kernel know what is in topology[]. */

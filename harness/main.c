@@ -4,7 +4,6 @@
  * CPUs, any topology, any history.
  *
  * usage: main quick|fast|full TEST...
- *	  main levels		(how often leaf and root are written)
  *
  * Each case, that is a test with a number of CPUs and a seed, is a process of
  * its own, because the library starts once. CASE=, CPUS= and SEED= in the
@@ -19,27 +18,6 @@ static const char *test_name;
 static unsigned int test_cpus;
 u64 test_seed;
 bool full;
-
-static _Thread_local u64 rnd_state;
-
-void rnd_seed(u64 seed)
-{
-	rnd_state = seed;
-}
-
-u64 rnd(void)
-{
-	u64 x = rnd_state += 0x9e3779b97f4a7c15;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
-unsigned long below(unsigned long n)
-{
-	return rnd() % n;
-}
 
 /* What has happened, for when it fails; printed in the order of completion. */
 static struct event {
@@ -77,20 +55,6 @@ static void show_case(void)
 	printf("# replay: CASE=%s CPUS=%u SEED=%llu\n", test_name, test_cpus,
 	       (unsigned long long)test_seed);
 	fflush(stdout);
-}
-
-void shim_fail(const char *file, int line, const char *fmt, ...)
-{
-	va_list ap;
-
-	file = strrchr(file, '/') ?: file;
-	printf("# %s, %u CPUs, %s:%d: ", test_name, test_cpus, file + (*file == '/'), line);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf("\n");
-	show_case();
-	_exit(1);
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -139,6 +103,7 @@ static const struct test {
 	{ "map", test_map, 300, 2049, 1025, 1025, 2 },
 	{ "geometry", test_geometry, 8192, 8192, 8192, 1025, 1 },
 	{ "levels", test_levels, 0, 512, 512, 129, 1 },
+	{ "rivals", test_rivals, 130, 8192, 1025, 129, 1 },
 	{ "preempted", test_preempted, 40, 257, 65, 33, 2 },
 	{ "random", test_random, 1024, 8192, 1025, 257, 1 },
 	{ "threads", test_threads, 0, 513, 64, 17, 1 },
@@ -212,12 +177,8 @@ int main(int argc, char **argv)
 	int failed = 0, a;
 	unsigned int t;
 
-	if (!strcmp(how, "levels")) {
-		show_levels(32);
-		show_levels(16);
-		return 0;
-	}
 	full = !strcmp(how, "full");
+	shim_show_case = show_case;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	__sanitizer_set_death_callback(show_case);
 #endif

@@ -16,6 +16,25 @@ exec 8>&2
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
+# The kernel's own Makefile cannot work there.
+case $top in
+*[[:space:]:]*) die "Linux cannot be built in a directory with a space or a colon in its path: $top" ;;
+esac
+
+# need_number NAME VALUE MOST: what the user gave as NAME is a number from 1 to MOST
+need_number() {
+	case $2 in
+	'' | 0* | *[!0-9]* | ???????*) die "$1 is a number from 1 to $3, not '$2'" ;;
+	esac
+	[ "$2" -le "$3" ] || die "$1 is a number from 1 to $3, not '$2'"
+}
+
+# need_cpus VALUE: CPUs of a virtual machine, such as 64, or 4of255: 4 online of 255 possible
+need_cpus() {
+	need_number CPUS "${1#*of}" 255
+	need_number CPUS "${1%of*}" "${1#*of}"
+}
+
 # Everything half-made lives in $tmp until it is renamed into place. $job may still write there.
 trap '[ -z "$job" ] || { kill "$job" && wait; } 2> /dev/null; [ -z "$tmp" ] || rm -rf "$tmp"' EXIT
 trap 'trap "" INT; [ "$RIG_TOP" != $$ ] || echo "interrupted: run it again" >&8; exit 130' INT
@@ -76,4 +95,20 @@ report() {
 		echo "not ok - $test_name"
 		printf '%s\n' "$said" | head -n 40 | sed 's/^/# /'
 	fi
+}
+
+# series_id: the last commit that changed the series, and "-changed" if more has
+series_id() (
+	cd "$top" || exit
+	set -- linux series/base series/series 'series/*.patch'
+	id=$(git log -1 --format=%h --abbrev=12 -- "$@" 2> /dev/null) || id=
+	[ -z "$(git status --porcelain -- "$@" 2> /dev/null)" ] || id=${id:+$id-changed}
+	echo "${id:-unknown}"
+)
+
+# bench_header KIND: the first lines of a file of raw results that was taken in userspace
+bench_header() {
+	echo "kind $1"
+	echo "series $(series_id)"
+	echo "compiler $("${CC:-gcc}" --version | head -n 1)"
 }
