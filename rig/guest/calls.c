@@ -5,13 +5,20 @@
  */
 #define _GNU_SOURCE
 #include <linux/mempolicy.h>
-#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "figures.h"
 #include "tasks.h"
+
+/* Older headers do not have them. */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open	434
+#endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise	440
+#endif
 
 #define WARM_UP		10
 #define CALLS		200
@@ -65,7 +72,7 @@ static void prepare_pages(void)
 	touch(moved, MOVED * PAGE);
 	for (int i = 0; i < RANGES; i++)
 		range[i] = (struct iovec){ ranges + 2 * i * PAGE, PAGE };
-	self = pidfd_open(getpid(), 0);
+	self = syscall(SYS_pidfd_open, getpid(), 0);
 	if (self < 0)
 		die("pidfd_open");
 }
@@ -98,7 +105,7 @@ static void grow(void)
 
 static void advise_ranges(void)
 {
-	if (process_madvise(self, range, RANGES, MADV_DONTNEED, 0) != RANGES * PAGE)
+	if (syscall(SYS_process_madvise, self, range, RANGES, MADV_DONTNEED, 0) != RANGES * PAGE)
 		die("process_madvise");
 }
 
@@ -297,5 +304,5 @@ int main(void)
 	in_child(on_one_cpu);
 	in_child(on_all_cpus);
 	show("threads", "", cost(NULL, create_threads, CREATIONS));
-	return 0;
+	return failed;
 }

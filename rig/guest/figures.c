@@ -10,8 +10,8 @@
  * usage: figures TASKS
  */
 #define _GNU_SOURCE
+#include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "figures.h"
 #include "tasks.h"
@@ -20,8 +20,12 @@
 
 static void fork_cost(const char *name, bool exec)
 {
-	char *argv[] = { "/rig/figures", "0", NULL }, *envp[] = { NULL };
+	char *argv[] = { text, "0", NULL }, *envp[] = { NULL };
+	ssize_t length = readlink("/proc/self/exe", text, sizeof(text) - 1);
 
+	if (length < 0)
+		die("/proc/self/exe");
+	text[length] = 0;
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t start = now();
 		pid_t pid = fork();
@@ -119,8 +123,9 @@ static void fault_cost_running(void)
 		fault_phase(p, i);
 		while (finished < running)
 			relax();
+		/* Instructions are those of all CPUs, time is not. */
 		if (i % 2)
-			took[i / 2] = (now() - start) / (64 * running);
+			took[i / 2] = (now() - start) / (64 * (in_time ? 1 : running));
 	}
 	printf("fault_running %lu\n", middle(ROUNDS / 2));
 }
@@ -131,13 +136,17 @@ static void events(void)
 	char *line, *end;
 	int shown = 0;
 
-	if (!try_put(TRACING "events/kmem/rss_stat/enable", "1"))
+	if (!try_put(TRACING "events/kmem/rss_stat/enable", "1")) {
+		printf("fault %lu\n", without);
 		return;
+	}
 	with = fault_cost();
 	put(TRACING "events/kmem/rss_stat/enable", "0");
 	printf("fault %lu\nevent %ld\n", without, (long)(with - without));
 
-	/* The last events of the buffer, in full. */
+	/* The last events of the buffer, in full: if no other process adds any. */
+	if (in_time)
+		return;
 	clear_trace();
 	put(TRACING "events/kmem/rss_stat/enable", "1");
 	touch(map(3 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS), 3 * PAGE);
@@ -163,12 +172,13 @@ static void known_mappings(void)
 	char *p;
 	int fd;
 
-	mkdir("/mnt/ram", 0755);
-	if (system("mount -t ramfs ramfs /mnt/ram"))
-		return;
-	fd = open("/mnt/ram/file", O_RDWR | O_CREAT, 0600);
+	/* In a file system that this process alone sees, and that ends with it. */
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("ramfs", "/mnt", "ramfs", 0, NULL))
+		die("mount of a ramfs");
+	fd = open("/mnt/file", O_RDWR | O_CREAT, 0600);
 	if (fd < 0 || ftruncate(fd, file))
-		die("/mnt/ram/file");
+		die("/mnt/file");
 	/* From now on only what is mapped here is new. */
 	mlockall(MCL_CURRENT);
 	for (int i = 0; i < 4; i++)
@@ -256,6 +266,8 @@ static void percpu_asked(const char *which, void (*setup)(int nr))
 	char *line;
 
 	clear_trace();
+	if (in_time)
+		put(TRACING "events/percpu/percpu_alloc_percpu/filter", "comm == \"figures\"");
 	if (!try_put(event, "1"))
 		return;
 	stop_tasks(start_tasks(1, setup), 1);
@@ -275,15 +287,13 @@ static void percpu_asked(const char *which, void (*setup)(int nr))
 int main(int argc, char **argv)
 {
 	int tasks = argc > 1 ? atoi(argv[1]) : 0;
-	long size;
 
 	if (tasks <= 0)
 		return 0;
 	prepare_figures();
 	printf("cpus %d\n", cpus);
-	size = field("/sys/kernel/slab/mm_struct/object_size", "");
-	if (size > 0)
-		printf("mm_struct %ld\n", size);
+	if (try_get("/sys/kernel/slab/mm_struct/object_size", text, sizeof(text)) > 0)
+		printf("mm_struct %ld\n", number(text, ""));
 
 	/* First what costs little, before there are many pages to choose from. */
 	printf("status %lu\n", file_cost("/proc/self/status"));
@@ -298,5 +308,5 @@ int main(int argc, char **argv)
 	memory(tasks);
 	in_child(known_mappings);
 	in_child(hopping_peak);
-	return 0;
+	return failed;
 }

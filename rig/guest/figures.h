@@ -7,6 +7,9 @@
  * piece of work. That leaves out the rounds which a timer tick or RCU got into,
  * and unlike a median does not jump between the two or three costs that a fork
  * has, depending on what the slab caches hold.
+ * With FIGURES_IN_TIME the machine is a real one that others use, too: the
+ * programs trace in an instance that the caller makes, and leave the rest of
+ * the machine alone.
  * A figure that cannot be taken is not printed. One that makes no sense on
  * this machine is printed as "-".
  */
@@ -23,20 +26,31 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#ifndef FIGURES_IN_TIME
+
+#ifdef FIGURES_IN_TIME
+static const bool in_time = true;
+static long page_size;
+#define PAGE	page_size
+#define TRACING	"/sys/kernel/tracing/instances/rss_figures/"
+#else
 #include <x86intrin.h>
+static const bool in_time;
+#define PAGE	4096L
+#define TRACING	"/sys/kernel/tracing/"
 #endif
 
-#define TRACING	"/sys/kernel/tracing/"
 #define KIB	1024L
 #define MIB	(1024 * KIB)
-#define PAGE	4096L
-#define TABLE	(2 * MIB)
+#define TABLE	(PAGE / 8 * PAGE)
 #define ROUNDS	500
 
-static char text[256 * 1024];
+/* Whether a child has: what main() returns. */
+static int failed;
+static char text[255 * 1024];
 static uint64_t took[ROUNDS];
-/* How many there are, and the one that the programs run on. */
+/* The CPUs that may be used, for up to 8192 of them. */
+static cpu_set_t allowed[8];
+/* How many these are, and which of them the programs run on. */
 static int cpus, home;
 
 static inline void die(const char *what)
@@ -69,24 +83,23 @@ static inline void clear_trace(void)
 	close(fd);
 }
 
-static inline void pin(int cpu)
+/* To one of the CPUs that may be used, which are counted from 0. */
+static inline void pin(int nr)
 {
-	cpu_set_t set;
+	cpu_set_t set[8];
+	int cpu = 0;
 
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
+	while (!CPU_ISSET_S(cpu, sizeof(allowed), allowed) || nr--)
+		cpu++;
+	CPU_ZERO_S(sizeof(set), set);
+	CPU_SET_S(cpu, sizeof(set), set);
+	if (sched_setaffinity(0, sizeof(set), set))
 		die("sched_setaffinity");
 }
 
 static inline void unpin(void)
 {
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	for (int cpu = 0; cpu < cpus; cpu++)
-		CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
+	if (sched_setaffinity(0, sizeof(allowed), allowed))
 		die("sched_setaffinity");
 }
 
@@ -162,6 +175,7 @@ static inline void touch(volatile char *p, long bytes)
 /* So that this process stays small, and single-threaded. */
 static inline void in_child(void (*work)(void))
 {
+	int status = 1;
 	pid_t pid;
 
 	fflush(stdout);
@@ -171,7 +185,8 @@ static inline void in_child(void (*work)(void))
 		fflush(stdout);
 		_exit(0);
 	}
-	waitpid(pid, NULL, 0);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		failed = 1;
 }
 
 /* Open, read and close a file of /proc. */
@@ -198,7 +213,12 @@ static inline uint64_t file_cost(const char *path)
 static inline void prepare_figures(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	cpus = sysconf(_SC_NPROCESSORS_ONLN);
+#ifdef FIGURES_IN_TIME
+	page_size = sysconf(_SC_PAGESIZE);
+#endif
+	if (sched_getaffinity(0, sizeof(allowed), allowed))
+		die("sched_getaffinity");
+	cpus = CPU_COUNT_S(sizeof(allowed), allowed);
 	home = cpus > 1;
 	pin(home);
 	memset(took, 1, sizeof(took));

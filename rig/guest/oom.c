@@ -8,6 +8,11 @@
  *				each; with a large one, and all being equal
  *	  oom TASKS THREADS all	both, also when the whole machine is out of
  *				memory (sysrq f kills the largest task of all)
+ *	  oom TASKS THREADS group
+ *				both, of what all prints
+ *
+ * In time, which is on a machine that others use, never kills but in the group:
+ * there is no all.
  */
 #define _GNU_SOURCE
 #include <sys/stat.h>
@@ -15,7 +20,8 @@
 #include "figures.h"
 #include "tasks.h"
 
-#define CGROUP		"/sys/fs/cgroup/figures/"
+#define CGROUP		"/sys/fs/cgroup/rss_figures/"
+#define KPROBES		"/sys/kernel/tracing/kprobe_events"
 #define REPEATS		5
 #ifdef FIGURES_IN_TIME
 #define CLOCK		"mono"
@@ -28,7 +34,7 @@ static int tasks, threads = 1;
 static pid_t *pids;
 static int left;
 static long task_size = 3 * MIB / 2;
-static bool probed, all, global;
+static bool probed, both, global;
 
 /*
  * Touch what is missing to task_size: on how many pages of its stack and of
@@ -48,26 +54,30 @@ static void fill_up(void)
 /* Each thread of a task on the next CPU; tasks all over the machine. */
 static void more_threads(int nr)
 {
-	if (all)
-		put("/proc/self/oom_score_adj", "0");
+	put("/proc/self/oom_score_adj", "0");
 	if (threads > 1)
 		pin(nr * threads % cpus);
 	for (int i = 1; i < threads; i++)
 		park_on(nr * threads + i);
-	if (threads > 1 || all)
+	if (threads > 1 || both)
 		fill_up();
 }
 
-/* Time stamp of the first event with this name in the trace, or 0. */
+/*
+ * Time stamp of the first event with this name in the trace, or 0. A clock that
+ * counts ns is printed as seconds, to the microsecond.
+ */
 static uint64_t stamp_of(const char *name)
 {
 	char *at = strstr(text, name);
+	uint64_t stamp;
 
 	if (!at || at[-1] != ' ' || at[-2] != ':')
 		return 0;
-	for (at -= 2; at > text && at[-1] >= '0' && at[-1] <= '9'; at--)
+	for (at -= 2; at > text && ((at[-1] >= '0' && at[-1] <= '9') || at[-1] == '.'); at--)
 		;
-	return strtoull(at, NULL, 10);
+	stamp = strtoull(at, &at, 10);
+	return *at == '.' ? stamp * 1000000000 + strtoull(at + 1, NULL, 10) * 1000 : stamp;
 }
 
 /* What the selection cost that the trace is of, per task of so many, or 0. */
@@ -86,7 +96,7 @@ static const char *name_of(const char *what)
 {
 	static char name[64];
 
-	if (all)
+	if (both)
 		snprintf(name, sizeof(name), "oom_%s_%d_%d_%s", global ? "global" : "memcg",
 			 tasks, threads, what);
 	else if (threads > 1)
@@ -98,7 +108,11 @@ static const char *name_of(const char *what)
 
 static void show(const char *what, int taken)
 {
-	if (taken)
+	if (in_time && tasks < 100)
+		printf("reason %s: too short for the clock of the trace\n", name_of(what));
+	else if (taken < (REPEATS + 1) / 2)
+		printf("reason %s: %d searches were traced\n", name_of(what), taken);
+	else
 		printf("%s %lu\n", name_of(what), middle(taken));
 }
 
@@ -166,7 +180,7 @@ static void one_hog(void)
 	/* No process but the one that grew may have been killed. */
 	right &= waitpid(-1, NULL, WNOHANG) == 0;
 	show("hog", taken);
-	if (all)
+	if (both)
 		printf("%s %s\n", name_of("victim"), right ? "largest" : "wrong");
 	else
 		printf("oom%s_victim %s\n", threads > 1 ? "_threads" : "",
@@ -248,17 +262,21 @@ static void all_equal(void)
 int main(int argc, char **argv)
 {
 	char parent[64];
+	bool all;
 
 	if (argc > 1)
 		tasks = atoi(argv[1]);
 	if (argc > 2)
 		threads = atoi(argv[2]);
-	all = argc > 3;
+	both = argc > 3;
+	all = !in_time && both && !strcmp(argv[3], "all");
 	/* Many tasks have to fit. */
 	if (tasks > 1000)
 		task_size = MIB;
-	if (tasks <= 0 || threads <= 0 || mkdir(CGROUP, 0755))
+	if (tasks <= 0 || threads <= 0)
 		return 0;
+	if (mkdir(CGROUP, 0755))
+		die(CGROUP);
 	prepare_figures();
 	if (sem_init(&parked, 0, 0))
 		die("sem_init");
@@ -275,21 +293,26 @@ int main(int argc, char **argv)
 	try_put(CGROUP "memory.swap.max", "0");
 
 	put(TRACING "trace_clock", CLOCK);
-	probed = try_put(TRACING "kprobe_events", "p:figures/select_start out_of_memory\n") &&
-		 try_put(TRACING "kprobe_events", "p:figures/select_end oom_kill_process\n") &&
-		 try_put(TRACING "events/figures/enable", "1");
+	probed = try_put(KPROBES, "p:rss_figures/select_start out_of_memory\n") &&
+		 try_put(KPROBES, "p:rss_figures/select_end oom_kill_process\n") &&
+		 (!in_time || try_put(TRACING "events/rss_figures/filter",
+				      "comm == \"hog\" || comm == \"oom\"")) &&
+		 try_put(TRACING "events/rss_figures/enable", "1");
+	if (!probed)
+		printf("reason %s: the kernel does not let it probe the selection\n",
+		       name_of("*"));
 	for (int i = 0; i <= all; i++) {
 		global = i;
 		one_hog();
 	}
 	/* The group last: its limit makes the kernel take pages from some tasks. */
-	for (int i = all; i >= 0 && (all || threads > 1); i--) {
+	for (int i = all; i >= 0 && (both || threads > 1); i--) {
 		global = i;
 		all_equal();
 	}
-	try_put(TRACING "events/figures/enable", "0");
-	try_put(TRACING "kprobe_events", "-:figures/select_start\n");
-	try_put(TRACING "kprobe_events", "-:figures/select_end\n");
+	try_put(TRACING "events/rss_figures/enable", "0");
+	try_put(KPROBES, "-:rss_figures/select_start\n");
+	try_put(KPROBES, "-:rss_figures/select_end\n");
 	stop_tasks(pids, left);
 	rmdir(CGROUP);
 	return 0;

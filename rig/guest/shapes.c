@@ -7,9 +7,11 @@
  * The loops are those of page_fault1 (anonymous memory), page_fault2 (a private
  * mapping of a file), page_fault3 (a shared one), brk1 and malloc1, on less
  * memory. All tasks begin a round together, and a round ends with the last one.
+ * In time a figure is that of a round, in which all tasks do it at once.
  */
 #define _GNU_SOURCE
 #include <malloc.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "figures.h"
@@ -17,6 +19,7 @@
 
 #define ROUND_PAGES	64L
 #define ROUND_CALLS	16
+#define IN_TIME		200
 #define CREATIONS	40
 
 /* What all tasks see. */
@@ -91,6 +94,13 @@ static const struct shape {
 
 static const struct shape *shape;
 
+/* In time a round is so long that its beginning and its end do not count. */
+static void work(void)
+{
+	for (int i = 0; i < (in_time ? IN_TIME : 1); i++)
+		shape->work();
+}
+
 static void open_file(void)
 {
 	file = memfd_create("shapes", 0);
@@ -106,7 +116,7 @@ static void *repeat(void *cpu)
 	for (int i = 1; i <= rounds + 2; i++) {
 		while (shared->phase < i)
 			relax();
-		shape->work();
+		work();
 		shared->finished++;
 	}
 	return NULL;
@@ -115,9 +125,12 @@ static void *repeat(void *cpu)
 /* One task on each CPU but that of this one, which takes its part, too. */
 static void measure_shape(bool threads)
 {
-	int tasks = cpus;
+	int tasks = cpus, repeats = in_time ? IN_TIME : 1;
 	pthread_t thread;
+	pid_t pid;
 
+	/* Threads share the table of open files; if one fails, all would wait for ever. */
+	alarm(in_time ? 600 : 0);
 	memset(shared, 0, sizeof(*shared));
 	for (long cpu = 0; cpu < cpus; cpu++) {
 		if (cpu == home)
@@ -125,11 +138,16 @@ static void measure_shape(bool threads)
 		if (threads) {
 			if (pthread_create(&thread, NULL, repeat, (void *)cpu))
 				die("pthread_create");
-		} else if (!fork()) {
+			continue;
+		}
+		pid = fork();
+		if (!pid) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			repeat((void *)cpu);
 			_exit(0);
 		}
+		if (pid < 0)
+			die("fork");
 	}
 	while (shared->ready < tasks - 1)
 		sched_yield();
@@ -138,12 +156,14 @@ static void measure_shape(bool threads)
 
 		shared->finished = 0;
 		shared->phase = i;
-		shape->work();
+		work();
 		shared->finished++;
 		while (shared->finished < tasks)
 			relax();
+		/* Instructions are those of all CPUs, time is not. */
 		if (i > 2)
-			took[i - 3] = (now() - start) / (tasks * shape->units);
+			took[i - 3] = (now() - start) /
+				      ((in_time ? 1 : tasks) * repeats * shape->units);
 	}
 	printf("%s_%s %lu\n", shape->name, threads ? "threads" : "processes",
 	       middle(rounds));
@@ -203,8 +223,14 @@ static void threads(void)
 
 int main(void)
 {
+	struct rlimit files;
+
 	prepare_figures();
 	rounds = cpus < 8 ? 64 : cpus < 64 ? 512 / cpus : 8;
+	/* A file for each thread. */
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	/* No heap, which would keep what malloc1 frees. */
 	mallopt(M_MMAP_THRESHOLD, 128 * KIB);
 	shared = map(PAGE, MAP_SHARED | MAP_ANONYMOUS);
@@ -215,5 +241,5 @@ int main(void)
 		in_child(of_threads);
 	}
 	threads();
-	return 0;
+	return failed;
 }

@@ -107,5 +107,5 @@ int main(void)
 	in_child(single);
 	in_child(on_all_cpus);
 	in_child(remote_updates);
-	return 0;
+	return failed;
 }
