@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin verbs: each is a script of the same name in rig/.
 
-export LINUX ARCH CPUS TASKS MEM DURATION RESULTS FORCE
+export LINUX ARCH CPUS TASKS MEM DURATION RESULTS FORCE NAME KERNEL_SERIES WILL_IT_SCALE
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile | expand -t 22
 	@echo
 	@echo '  LINUX=dir   use this Linux 7.3 source tree instead of the package'
 	@echo '  ARCH=name   um, um-up, um-deep, x86_64 or arm64, for kunit'
 	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo;'
 	@echo '              several numbers for bench and bench-quick'
-	@echo '  RESULTS=dir raw results of bench, instead of bench/results'
+	@echo '  RESULTS=dir raw results of the benches, instead of bench/results'
+	@echo '  WILL_IT_SCALE=dir  where it has been built, for bench-host'
 	@echo '  DURATION=n  seconds, for stress'
 	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo and bench-quick'
-	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite'
+	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite;'
+	@echo '              for bench-host: do not ask'
 
 deps:		## install the tools that everything here needs (Debian)
 fetch:		## get the source of the base kernel: build/linux
 tree:		## base kernel + series as a git branch to work on: build/tree
 absorb:		## write the commits of build/tree back into linux/ and series/
-series:		## print the mail-ready patches: build/series
+series:		## print the mail-ready patches and their recipients: build/series
+apply-check:	## which of Debian's kernels the series applies to; downloads 160 MB each
+docs:		## render the page of the series, with Documentation/core-api: build/docs
 kernel:		## build the base and the patched kernel: build/x86_64
 boot:		## a shell in the patched kernel, in QEMU
 kunit:		## run the KUnit tests of the series
@@ -31,13 +35,13 @@ placement:	## which CPUs share a leaf of the tree: isolated, offline and late on
 demo:		## base and patched kernel side by side: what the series changes
 bench-quick:	## what the series costs, against its targets: base, floor and patched kernel
 bench:		## the same in full: up to 128 CPUs and 10,000 tasks, three runs; hours
+bench-writes:	## count writes to cache lines, with 2 to 8192 CPUs, beside other counters
+bench-native:	## time of adds and sums on the cores of this machine, beside other counters
+bench-host:	## the same of the running kernel on this machine, in time: some minutes, as root
+report:		## docs/results.md and its pictures, of the raw files in bench/results
 check:		## prove everything that must hold
 
-kernel boot kunit kselftest stress placement:
-	@rig/tree keep
-	@rig/$@
-
-deps fetch tree absorb series demo bench harness mutate check:
+deps fetch tree absorb series apply-check docs kernel boot kunit kselftest stress placement demo bench bench-host bench-writes bench-native harness mutate report check:
 	@rig/$@
 
 bench-quick:
@@ -50,4 +54,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series kernel boot kunit kselftest demo bench bench-quick harness mutate stress placement check clean distclean
+.PHONY: help deps fetch tree absorb series apply-check docs kernel boot kunit kselftest demo bench bench-quick bench-host bench-writes bench-native harness mutate stress placement report check clean distclean
