@@ -58,7 +58,7 @@ class Page(Counted, Timed, Missed):
             runs[kind] += [len(some) for some in machine.runs.values()]
 
         def all_of(kind, name, absent='missing'):
-            found = {raw.head(name) for raw in kinds[kind]} - {None}
+            found = {raw.head(name) for raw in kinds[kind]} - {None, 'none'}
             return ', '.join(sorted(found, key=lambda word: (number(word) or 0, word))) or absent
 
         body = []
