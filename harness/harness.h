@@ -124,7 +124,7 @@ void check_all(void);
 
 enum { PERCPU_COUNTER, FLAT8, FLAT32, DOUBLING32, TREE, NR_DESIGNS };
 /* All upwards; each CPU up by at most 64 pages, or one add, and down again; up or down. */
-enum { GROW, SWING, RANDOM, FEW, NR_PATTERNS };
+enum { GROW, SWING, RANDOM, ONE_LEAF, NR_PATTERNS };
 enum { CPU_WORDS, LEAVES, UPPER_NODES, ROOT, NR_KINDS };
 
 /* Per page added or removed: of all lines of a kind, and of the one written most. */

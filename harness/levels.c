@@ -128,14 +128,14 @@ void count_writes(unsigned int pattern, unsigned int size, unsigned long adds,
 {
 	static struct { unsigned int up, down, adds; } at[NR_CPUS];
 	/* Neighbours that share a leaf, if there are leaves */
-	unsigned int users = pattern == FEW ? min(nr_list, LEAF_FANOUT + 0U) : nr_list;
+	unsigned int users = pattern == ONE_LEAF ? min(nr_list, LEAF_FANOUT + 0U) : nr_list;
 	/* In which the word of each CPU carries as often as that of another. */
 	unsigned long i, round = users * DIV_ROUND_UP((unsigned long)percpu_batch, size);
 	long inc = size, move;
 	unsigned int cpu, d;
 	u64 random;
 
-	if (pattern == GROW || pattern == FEW)
+	if (pattern == GROW || pattern == ONE_LEAF)
 		adds = DIV_ROUND_UP(adds, round) * round;
 	memset(at, 0, sizeof(at));
 	for (d = 0; d < NR_DESIGNS; d++) {
