@@ -71,7 +71,7 @@ class Counted:
                 line.append('-' if total is None else per_thousand(total))
             body.append(line)
         head = ['CPUs', *model.DESIGNS.values()]
-        names = {'leaf': 'all leaves', 'node': 'all other nodes', 'root': 'root'}
+        names = {'leaf': 'leaves in all', 'node': 'other nodes in all', 'root': 'root'}
         head += [f'its {names[kind]}' for kind in kinds]
         return or_missing(markdown(head, body), body)
 
