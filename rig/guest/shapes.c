@@ -19,7 +19,7 @@
 
 #define ROUND_PAGES	64L
 #define ROUND_CALLS	16
-#define IN_TIME		200
+#define IN_TIME		100
 #define CREATIONS	40
 
 /* What all tasks see. */
@@ -226,7 +226,7 @@ int main(void)
 	struct rlimit files;
 
 	prepare_figures();
-	rounds = cpus < 8 ? 64 : cpus < 64 ? 512 / cpus : 8;
+	rounds = in_time ? 9 : cpus < 8 ? 64 : cpus < 64 ? 512 / cpus : 8;
 	/* A file for each thread. */
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
