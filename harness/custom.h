@@ -106,8 +106,10 @@ typedef struct { long counter; } atomic_long_t;
 #define atomic_long_sub(i, v)	atomic_long_add(-(i), v)
 #define atomic_long_add_return(i, v)					\
 	shim_rmw(__atomic_add_fetch, __ATOMIC_SEQ_CST, &(v)->counter, i)
-#define atomic_long_try_cmpxchg_relaxed(v, old, new)			\
-	shim_try_cmpxchg(__ATOMIC_RELAXED, &(v)->counter, old, new)
+#define atomic_long_add_return_relaxed(i, v)				\
+	shim_rmw(__atomic_add_fetch, __ATOMIC_RELAXED, &(v)->counter, i)
+#define atomic_long_xchg_relaxed(v, i)					\
+	shim_rmw(__atomic_exchange_n, __ATOMIC_RELAXED, &(v)->counter, i)
 
 #define word_of(nr, map)	(&(map)[(nr) / BITS_PER_LONG])
 #define mask_of(nr)		(1UL << (nr) % BITS_PER_LONG)

@@ -14,10 +14,10 @@
  * taken. It also has a window, one batch wide, which tells what it has carried:
  * an add that takes the total out of the window moves the window after it and
  * carries by how much the window moved to the leaf of the CPU. A node collects
- * carries. When its count reaches the threshold, 4 batches in a leaf and 4
- * times as much with each level, the node passes all of it to its parent or to
- * the root, in the compare-and-exchange that empties it. A carry of a threshold
- * or more goes past the node.
+ * carries. One that brings its count to the threshold, 4 batches in a leaf and
+ * 4 times as much with each level, exchanges the count for 0 and goes on with
+ * it to the parent or the root. A carry of a threshold or more goes past the
+ * node.
  *
  * The word of a CPU is an unsigned long:
  *
@@ -35,7 +35,7 @@
  *
  * The residue of a CPU is the distance of its total from the middle of its
  * window, that of a node is its count. A carry is the change of a total less
- * the change of the residue, and a node passes on what it loses. So with no
+ * the change of the residue, and goes on with what a node loses. So with no
  * carry on its way, for any history and any path that carries took,
  *
  *	sum of all totals = root + sum of all residues
@@ -51,9 +51,11 @@
  * ERROR BOUND
  *
  * With batch B, the residue of a CPU is in [-B/2, B/2 - 1]. Windows move by
- * multiples of the unit U, a quarter of a batch or 1, so the count of a node of
- * level l is a multiple of U between its thresholds, so B * 4^l - U at most.
- * With C CPUs and n(l) nodes of level l that the group has used,
+ * multiples of the unit U, a quarter of a batch or 1, so the count of a node is
+ * a multiple of U. A carry that leaves a node of level l with B * 4^l or more,
+ * up or down, empties it next, so whatever the last change of the node was, it
+ * left B * 4^l - U at most. With C CPUs and n(l) nodes of level l that the
+ * group has used,
  *
  *	under = C * (B/2 - 1) + sum of n(l) * (B * 4^l - U)
  *	over  = C * B/2       + sum of n(l) * (B * 4^l - U)
@@ -566,26 +568,19 @@ static unsigned long recentre(const struct percpu_counter_tree *c,
 }
 
 /*
- * Add a carry to a node, and empty the node if that makes it reach its
- * threshold. Returns what is to be carried to the parent. Wraps like a long.
+ * Add a carry to a node, and empty the node if that brings its count to the
+ * threshold. Returns what is to be carried to the parent: less than a threshold
+ * if another add to the node came in between. Wraps like a long.
  */
 static unsigned long node_add(atomic_long_t *node, unsigned long carry,
 			      long threshold)
 {
-	long old = atomic_long_read(node), new;
-	unsigned long up;
-
 	/* Relaxed: nothing is ordered by a node, see ORDERING. */
-	do {
-		up = old + carry;
-		new = up;
-		if (new <= -threshold || new >= threshold)
-			new = 0;
-		else
-			up = 0;
-	} while (!atomic_long_try_cmpxchg_relaxed(node, &old, new));
+	long count = atomic_long_add_return_relaxed(carry, node);
 
-	return up;
+	if (count > -threshold && count < threshold)
+		return 0;
+	return atomic_long_xchg_relaxed(node, 0);
 }
 
 /* Take a carry from a CPU to the root, or to the first node that keeps it. */

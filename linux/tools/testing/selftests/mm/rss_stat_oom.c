@@ -9,9 +9,9 @@
  * Each task brings its badness to an exact number of pages, in a way that
  * leaves an approximation of its counters below or above that number, and
  * sleeps. Then the task which has to die runs its cgroup into its limit, with
- * pages of a file that it does not map: these are not part of any process's RSS.
- * As the task that allocates is the one that dies, the kernel has no reason to
- * look for a second victim.
+ * pages of a file that it does not map: these are not part of the RSS of any
+ * process. As the task that allocates is the one that dies, the kernel has no
+ * reason to look for a second victim.
  */
 #define _GNU_SOURCE
 #include <errno.h>
