@@ -38,7 +38,7 @@ bench:		## the same in full: up to 128 CPUs and 10,000 tasks, three runs; hours
 bench-writes:	## count writes to cache lines, with 2 to 8192 CPUs, beside other counters
 bench-native:	## time of adds and sums on the cores of this machine, beside other counters
 bench-host:	## the same of the running kernel on this machine, in time: some minutes, as root
-report:		## docs/results.md and its pictures, of the raw files in bench/results
+report:		## docs/results.md, its pictures and series/cover-letter, of the raw files
 check:		## prove everything that must hold
 
 deps fetch tree absorb series apply-check docs kernel boot kunit kselftest stress placement demo bench bench-host bench-writes bench-native harness mutate report check:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Make docs/results.md and its pictures of raw results, or print a table: see rig/report."""
+"""Make docs/ and the cover letter of raw results, or print a table: see rig/report."""
+import contextlib
 import fnmatch
 import os
 import signal
 import sys
 import tempfile
 
+import cover
 import pages
 import pictures
 import raw
@@ -40,24 +42,33 @@ def causes():
     return found
 
 
-def make_docs(path, out):
-    results = raw.Results(path)
+def filled(text, name):
+    template = os.path.join(HERE, name)
+    return text.fill(raw.read(template), template)
+
+
+def make_docs(source, out, letter):
+    results = raw.Results(source)
     rows = targets.rows(os.path.join(BENCH, 'rows'))
     drawn = pictures.make(results)
-    template = os.path.join(HERE, 'results.md.in')
     page = pages.Page(results, rows, causes(), drawn)
-    files = {f'{name}.svg': svg for name, svg in drawn.items()}
-    files['results.md'] = page.fill(raw.read(template), template)
-    os.makedirs(out, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.report-', dir=out) as half_made:
-        for name, text in files.items():
-            with open(os.path.join(half_made, name), 'w', encoding='utf-8') as file:
+    files = {letter: filled(cover.Letter(results, rows), 'cover-letter.in'),
+             os.path.join(out, 'results.md'): filled(page, 'results.md.in')}
+    files.update({os.path.join(out, f'{name}.svg'): svg for name, svg in drawn.items()})
+    with contextlib.ExitStack() as stack:
+        half_made = {}
+        for path, text in files.items():
+            where = os.path.dirname(path) or '.'
+            os.makedirs(where, exist_ok=True)
+            half_made[path] = os.path.join(stack.enter_context(
+                tempfile.TemporaryDirectory(prefix='.report-', dir=where)), 'text')
+            with open(half_made[path], 'w', encoding='utf-8') as file:
                 file.write(text)
-        # All or nothing: the page and its pictures belong together.
+        # All or nothing: the page, its pictures and the letter belong together.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        for name in files:
-            os.replace(os.path.join(half_made, name), os.path.join(out, name))
+        for path in files:
+            os.replace(half_made[path], path)
         for name in pictures.ALL:
             if name not in drawn and os.path.exists(os.path.join(out, f'{name}.svg')):
                 os.remove(os.path.join(out, f'{name}.svg'))

@@ -132,9 +132,7 @@ class Counted:
             if bound is None or not tree:
                 body.append([str(cpus)] + ['missing'] * 6)
                 continue
-            batch = model.flat_batch(max(bound, model.ERROR), cpus)
-            # A batch of 1 is one shared word, which is exact.
-            error = 0 if batch == 1 else cpus * batch * 4096 / 2
+            batch, error = c.flat(cpus)
             errors[cpus] = error, bound
             flat_rates[cpus] = model.BUSY * 1e9 * batch / ns
             tree_rates[cpus] = model.BUSY * 1e9 / tree / ns

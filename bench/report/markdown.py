@@ -57,24 +57,24 @@ def label(machine):
     return machine.label.replace('of', ' of ')
 
 
-def wrapped(text):
-    """Paragraphs and lists again in lines of 100 columns, now that figures are in them."""
+def wrapped(text, width=100):
+    """Paragraphs and lists again in lines of this width, now that figures are in them."""
     blocks = []
     for block in text.strip().split('\n\n'):
         lines = block.strip('\n').split('\n')
         if lines[0].startswith('- '):
             items = '\n'.join(lines).split('\n- ')
             items = [items[0].removeprefix('- ')] + items[1:]
-            block = '\n'.join(fill(item, '- ', '  ') for item in items)
-        elif not lines[0].startswith(('|', '#', ' ', '![')):
-            block = fill(block)
+            block = '\n'.join(fill(item, width, '- ', '  ') for item in items)
+        elif not (lines[0].startswith(('|', '#', ' ', '![', '[1]')) or set(lines[-1]) == {'-'}):
+            block = fill(block, width)
         else:
             block = '\n'.join(lines)
         blocks.append(block)
     return '\n\n'.join(blocks) + '\n'
 
 
-def fill(text, first='', others=''):
-    return textwrap.fill(' '.join(text.split()), 100, initial_indent=first,
+def fill(text, width, first='', others=''):
+    return textwrap.fill(' '.join(text.split()), width, initial_indent=first,
                          subsequent_indent=others, break_long_words=False,
                          break_on_hyphens=False)

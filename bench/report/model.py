@@ -84,6 +84,15 @@ class Contention:
     def bound(self, design, cpus, page_kib=4):
         return self.bounds.get((design, str(cpus), str(page_kib)))
 
+    def flat(self, cpus):
+        """Batch and error of the best flat counter that keeps the promise of the tree."""
+        bound = self.bound('tree', cpus)
+        if bound is None:
+            return None, None
+        batch = flat_batch(max(bound, ERROR), cpus)
+        # A batch of 1 is one shared word, which is exact.
+        return batch, 0 if batch == 1 else cpus * batch * 4096 / 2
+
     def range_of(self, cpus, used):
         """The range of one counter in pages, for so many used CPUs or the next number counted."""
         if used == 0:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The directives of results.md.in: {{name argument...}} becomes text, made of the figures."""
+"""The directives of results.md.in."""
 import fnmatch
 import os
-import re
 
 import model
 from counted import Counted
@@ -10,32 +9,22 @@ from markdown import MIB, cell, grouped, label, markdown, or_missing, percent, w
 from missed import Missed
 from raw import KERNELS, Error, Figure, number
 from targets import ratio
+from template import Template
 from timed import Timed
 
 
-class Page(Counted, Timed, Missed):
+class Page(Template, Counted, Timed, Missed):
     def __init__(self, results, rows, causes, pictures):
-        self.results, self.rows, self.causes, self.pictures = results, rows, causes, pictures
-        self.contention = model.Contention(results)
+        super().__init__(results, rows)
+        self.causes, self.pictures = causes, pictures
         self.shown = set()
 
     def fill(self, template, where):
-        def directive(match):
-            name, *arguments = match[1].split()
-            method = getattr(self, 'say_' + name, None)
-            if not method:
-                raise Error(f'{where}: there is no directive {name}')
-            return method(*arguments)
-        text = re.sub(r'\{\{([^{}]+)\}\}', directive, template)
+        text = super().fill(template, where)
         hidden = [name for name in self.rows if name not in self.shown]
         if hidden:
             raise Error(f'{where}: does not show {" ".join(hidden)}')
         return wrapped(text)
-
-    def machine(self, cpus):
-        if cpus == 'largest':
-            return self.results.largest()
-        return next((m for m in self.results.qemu if m.label == cpus), None)
 
     def matching(self, patterns):
         found = [row for pattern in patterns for row in self.rows.values()
@@ -88,11 +77,6 @@ class Page(Counted, Timed, Missed):
     def say_largest(self):
         machine = self.results.largest()
         return label(machine) if machine else 'missing'
-
-    def say_figure(self, name, cpus, kernel):
-        machine = self.machine(cpus)
-        figure = machine.figure(kernel, name) if machine else None
-        return grouped(figure.median) if isinstance(figure, Figure) else figure or 'missing'
 
     def say_picture(self, name, *text):
         if name not in self.pictures:
