@@ -30,8 +30,10 @@
  * and of the line of that kind that is written most; "-" if there is no such
  * line. A leaf is the first node above a CPU, a node one between leaves and the
  * root. Lines that are written once for each CPU, when it first adds, are left
- * out. The lock and the count of a percpu_counter share a line, which counts as
- * one write: it is more where another CPU wants the lock meanwhile.
+ * out. What an add writes twice in a row counts as one write: the line of a
+ * node that it brings to its threshold and empties, and that of a percpu_counter,
+ * which has its lock and its count. It is more where another CPU takes the line
+ * in between.
  *
  * The other lines are computed: "bound DESIGN CPUS PAGE_KIB BYTES", the error
  * of one counter that all CPUs use; "batch CPUS PAGE_KIB BATCH" of RSS; "memory
