@@ -100,7 +100,13 @@ static inline void shim_written(const volatile void *p)
 
 typedef struct { long counter; } atomic_long_t;
 #define atomic_long_read(v)	READ_ONCE((v)->counter)
-#define atomic_long_set(v, i)	WRITE_ONCE((v)->counter, i)
+#define atomic_long_set(v, i)						\
+	do {								\
+		shim_point();						\
+		WRITE_ONCE((v)->counter, i);				\
+		shim_written(&(v)->counter);				\
+		shim_point();						\
+	} while (0)
 #define atomic_long_add(i, v)						\
 	((void)shim_rmw(__atomic_fetch_add, __ATOMIC_RELAXED, &(v)->counter, i))
 #define atomic_long_sub(i, v)	atomic_long_add(-(i), v)

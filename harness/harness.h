@@ -144,6 +144,7 @@ long some_inc(void);
 void test_random(unsigned int cpus);
 void test_preempted(unsigned int cpus);
 void test_walk(unsigned int cpus);
+void test_between(unsigned int cpus);
 void test_contract(unsigned int cpus);
 void test_use(unsigned int cpus);
 void test_ends(unsigned int cpus);

@@ -90,6 +90,7 @@ static const struct test {
 	unsigned int all, most, fast, quick, seeds;
 	const unsigned int *up_to;
 } tests[] = {
+	{ "between", test_between, 64, 1025, 257, 257, 2 },
 	{ "contract", test_contract, 40, 257, 64, 33, 1 },
 	{ "swings", test_swings, 2, 2, 2, 2, 1 },
 	{ "amortised", test_amortised, 64, 1025, 257, 257, 2 },

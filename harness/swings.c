@@ -128,6 +128,7 @@ static void check_growth(long sign)
 		writes = 0;
 		add_on(cpu, 0, sign);
 		carries += !!writes;
+		CHECK(writes <= 2, "batch %lu: %lu writes of a leaf by one add", batch, writes);
 	}
 	CHECK(carries <= 40 + 1, "batch %lu: %lu carries, should be 40", batch, carries);
 	shim_wrote = NULL;

@@ -14,10 +14,10 @@
  * taken. It also has a window, one batch wide, which tells what it has carried:
  * an add that takes the total out of the window moves the window after it and
  * carries by how much the window moved to the leaf of the CPU. A node collects
- * carries. One that brings its count to the threshold, 4 batches in a leaf and
- * 4 times as much with each level, exchanges the count for 0 and goes on with
- * it to the parent or the root. A carry of a threshold or more goes past the
- * node.
+ * carries. A carry that brings the count of the node to the threshold, which is
+ * 4 batches in a leaf and 4 times as much with each level, exchanges the count
+ * for 0 and takes it to the parent or the root. A carry of a threshold or more
+ * goes past the node.
  *
  * The word of a CPU is an unsigned long:
  *
@@ -35,7 +35,7 @@
  *
  * The residue of a CPU is the distance of its total from the middle of its
  * window, that of a node is its count. A carry is the change of a total less
- * the change of the residue, and goes on with what a node loses. So with no
+ * the change of the residue, and becomes what a node loses. So with no
  * carry on its way, for any history and any path that carries took,
  *
  *	sum of all totals = root + sum of all residues
@@ -63,7 +63,7 @@
  * and precise - under <= approximate <= precise + over while no add is in
  * progress. Both ends can be reached, as residues are independent. Carries on
  * their way are missing in the root. They contain what the nodes had that they
- * emptied.
+ * emptied, and a node that is about to be emptied holds a threshold or more.
  *
  * Both are kept as sums, which grow when a CPU first adds to the group, or a
  * node first takes a carry. The range is widened before the bit is set, so a
@@ -75,7 +75,8 @@
  * it, the lower one after a carry up. So a total that swings by a quarter of a
  * batch or less, in any steps, carries at most once. The next carry needs a net
  * change of more than U back, or of more than 2 * U in the same direction (3 *
- * U in steps of one). A node that was emptied needs a threshold of net change.
+ * U in steps of one). A node that was emptied is emptied again after a net
+ * change of a threshold, or at once by another add that found it reached.
  *
  * If the task was migrated meanwhile, or another add came in between, the
  * window moves to the multiple of the batch where the total is.
@@ -569,8 +570,9 @@ static unsigned long recentre(const struct percpu_counter_tree *c,
 
 /*
  * Add a carry to a node, and empty the node if that brings its count to the
- * threshold. Returns what is to be carried to the parent: less than a threshold
- * if another add to the node came in between. Wraps like a long.
+ * threshold. Returns what is to be carried to the parent: less than that, or 0,
+ * if others added to the node in between. An exchange cannot fail, so a node
+ * does not grow while many add to it.
  */
 static unsigned long node_add(atomic_long_t *node, unsigned long carry,
 			      long threshold)
