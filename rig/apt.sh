@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# Sourced by scripts that take kernel packages from Debian: an apt whose whole state is in $tmp,
+# Sourced by scripts that take packages from Debian: an apt whose whole state is in $tmp,
 # so that nothing on the machine changes.
 
 # shellcheck disable=SC2034 # for the scripts
 suites='trixie-backports testing unstable'
+# What else a user can do who has no mirror; the architecture of packages, if not the machine's own.
+instead='' apt_arch=''
+# shellcheck disable=SC1091
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
 
 # The mirrors that this machine's apt knows, those of its own Debian release first.
 mirrors() {
-	# shellcheck disable=SC1091
-	codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
 	apt-get update --print-uris |
 		sed -n "s,^'\(.*\)/dists/\([^']*\)/InRelease'.*,\2 \1,p" |
 		awk -v own="$codename" '
@@ -31,7 +33,7 @@ apt_setup() {
 	mirrors=$(mirrors)
 	[ -n "$mirrors" ] ||
 		die "no Debian mirror in this machine's apt configuration:" \
-			"add one, or give LINUX=dir"
+			"add one$instead"
 	mkdir -p "$tmp/lists/partial" "$tmp/cache/archives/partial" "$tmp/empty"
 	# The machine gives proxies and the like.
 	apt-config dump | grep '^Acquire::' > "$tmp/apt.conf" || :
@@ -52,6 +54,8 @@ apt_setup() {
 		Acquire::Languages "none";
 		Acquire::Retries "3";
 	END
+	[ -z "$apt_arch" ] || printf '%s "%s";\n' APT::Architecture "$apt_arch" \
+		APT::Architectures "$apt_arch" >> "$tmp/apt.conf"
 }
 
 # apt_read MIRROR SUITE: apt knows this index and no other
@@ -59,6 +63,23 @@ apt_read() {
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $1 $2 main" \
 		> "$tmp/sources.list"
 	apt_in apt-get -q update > "$tmp/log" 2>&1
+}
+
+# apt_find PACKAGE SUITE...: leaves apt's lists on the first suite of the first mirror that has the
+# package, and the name of the suite in $suite; fails if there is none
+apt_find() {
+	wanted=$1 read_any=
+	shift
+	for suite; do
+		for uri in $mirrors; do
+			apt_read "$uri" "$suite" || continue
+			read_any=yes
+			! apt_in apt-get -q --print-uris download "$wanted" > /dev/null 2>&1 || return 0
+		done
+	done
+	[ -n "$read_any" ] ||
+		die "no package index can be read: $(reason) (check the network$instead)"
+	return 1
 }
 
 # apt_download PACKAGE: into $tmp

@@ -29,9 +29,23 @@ need_number() {
 	[ "$2" -le "$3" ] || die "$1 is a number from 1 to $3, not '$2'"
 }
 
-# need_cpus VALUE: CPUs of a virtual machine, such as 64, or 4of255: 4 online of 255 possible
+# need_arch VALUE: the architecture of a virtual machine, and what differs with it
+# shellcheck disable=SC2034 # for the scripts
+need_arch() {
+	arch=${1:-x86_64}
+	case $arch in
+	x86_64)	image=arch/x86/boot/bzImage cross=''
+		qemu=qemu-system-x86_64 most_cpus=255 of_arch='' ;;
+	arm64)	image=arch/arm64/boot/Image cross=aarch64-linux-gnu-
+		qemu=qemu-system-aarch64 most_cpus=512 of_arch=-arm64 ;;
+	*)	die "ARCH is x86_64 or arm64 here, not $arch" ;;
+	esac
+}
+
+# need_cpus VALUE: CPUs of a virtual machine, such as 64, or 4of255: 4 online of 255 possible;
+# after need_arch
 need_cpus() {
-	need_number CPUS "${1#*of}" 255
+	need_number CPUS "${1#*of}" "$most_cpus"
 	need_number CPUS "${1%of*}" "${1#*of}"
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * How the programs here take figures, which they print as lines "name value".
- * Costs are differences of the time stamp counter, which counts instructions
- * where QEMU runs with -icount shift=0, or of the time in ns if FIGURES_IN_TIME
- * is defined. Each is the mean of the middle half of many repeats of a known
+ * Costs are differences of the time stamp counter (on arm64, of the timer),
+ * which counts instructions where QEMU runs with -icount shift=0, or of the time
+ * in ns if FIGURES_IN_TIME is defined. Each is the mean of the middle half of many repeats of a known
  * piece of work. That leaves out the rounds which a timer tick or RCU got into,
  * and unlike a median does not jump between the two or three costs that a fork
  * has, depending on what the slab caches hold.
@@ -33,7 +33,9 @@ static long page_size;
 #define PAGE	page_size
 #define TRACING	"/sys/kernel/tracing/instances/rss_figures/"
 #else
+#ifdef __x86_64__
 #include <x86intrin.h>
+#endif
 static const bool in_time;
 #define PAGE	4096L
 #define TRACING	"/sys/kernel/tracing/"
@@ -110,6 +112,11 @@ static inline uint64_t now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+#elif defined(__aarch64__)
+	uint64_t count;
+
+	asm volatile("isb; mrs %0, cntvct_el0" : "=r" (count) : : "memory");
+	return count;
 #else
 	unsigned int aux;
 
@@ -122,6 +129,8 @@ static inline void relax(void)
 {
 #ifdef __x86_64__
 	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	asm volatile("yield" : : : "memory");
 #else
 	atomic_signal_fence(memory_order_seq_cst);
 #endif

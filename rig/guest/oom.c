@@ -23,10 +23,10 @@
 #define CGROUP		"/sys/fs/cgroup/rss_figures/"
 #define KPROBES		"/sys/kernel/tracing/kprobe_events"
 #define REPEATS		5
-#ifdef FIGURES_IN_TIME
-#define CLOCK		"mono"
-#else
+#if defined(__x86_64__) && !defined(FIGURES_IN_TIME)
 #define CLOCK		"x86-tsc"
+#else
+#define CLOCK		"mono"
 #endif
 
 static int tasks, threads = 1;
