@@ -29,6 +29,13 @@ need_number() {
 	[ "$2" -le "$3" ] || die "$1 is a number from 1 to $3, not '$2'"
 }
 
+# need_fragments LIST: what the user gave as CONFIG names fragments of configs/
+need_fragments() {
+	for fragment in $1; do
+		[ -f "$top/configs/$fragment" ] || die "CONFIG: there is no fragment configs/$fragment"
+	done
+}
+
 # need_arch VALUE: the architecture of a virtual machine, and what differs with it
 # shellcheck disable=SC2034 # for the scripts
 need_arch() {
