@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin verbs: each is a script of the same name in rig/.
 
-export LINUX ARCH CPUS TASKS MEM DURATION RESULTS FORCE NAME KERNEL_SERIES WILL_IT_SCALE
+export LINUX ARCH CONFIG KERNEL CPUS TASKS MEM DURATION RESULTS FORCE NAME KERNEL_SERIES WILL_IT_SCALE
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile | expand -t 22
 	@echo
 	@echo '  LINUX=dir   use this Linux 7.3 source tree instead of the package'
-	@echo '  ARCH=name   um, um-up, um-deep, x86_64 or arm64, for kunit'
-	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo;'
-	@echo '              several numbers for bench and bench-quick'
+	@echo '  ARCH=name   x86_64 or arm64, for kernel, boot, kselftest, stress and demo;'
+	@echo '              um, um-up, um-deep, x86_64 or arm64, for kunit'
+	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo, such as 64,'
+	@echo '              or 4of255: 4 online of 255 possible ones (arm64: of 512);'
+	@echo '              several of these for bench and bench-quick'
+	@echo '  CONFIG=...  fragments of configs/, such as debug, or pages-64k for arm64, for kunit'
+	@echo '              and kernel, which then builds patched-FRAGMENT... alone'
+	@echo '  KERNEL=name a kernel that was built before, such as patched-pages-64k, for boot,'
+	@echo '              kselftest and stress'
 	@echo '  RESULTS=dir raw results of the benches, instead of bench/results'
 	@echo '  WILL_IT_SCALE=dir  where it has been built, for bench-host'
 	@echo '  DURATION=n  seconds, for stress'
@@ -24,7 +30,7 @@ absorb:		## write the commits of build/tree back into linux/ and series/
 series:		## print the mail-ready patches and their recipients: build/series
 apply-check:	## which of Debian's kernels the series applies to; downloads 160 MB each
 docs:		## render the page of the series, with Documentation/core-api: build/docs
-kernel:		## build the base and the patched kernel: build/x86_64
+kernel:		## build the base and the patched kernel: build/x86_64 or build/arm64
 boot:		## a shell in the patched kernel, in QEMU
 kunit:		## run the KUnit tests of the series
 harness:	## run the library in userspace, with any number of CPUs, under sanitizers
