@@ -28,6 +28,7 @@ fetch:		## get the source of the base kernel: build/linux
 tree:		## base kernel + series as a git branch to work on: build/tree
 absorb:		## write the commits of build/tree back into linux/ and series/
 series:		## print the mail-ready patches and their recipients: build/series
+bisect:		## build, boot and test the kernel after each patch: two hours
 apply-check:	## which of Debian's kernels the series applies to; downloads 160 MB each
 docs:		## render the page of the series, with Documentation/core-api: build/docs
 kernel:		## build the base and the patched kernel: build/x86_64 or build/arm64
@@ -47,7 +48,7 @@ bench-host:	## the same of the running kernel on this machine, in time: some min
 report:		## docs/results.md, its pictures and series/cover-letter, of the raw files
 check:		## prove everything that must hold
 
-deps fetch tree absorb series apply-check docs kernel boot kunit kselftest stress placement demo bench bench-host bench-writes bench-native harness mutate report check:
+deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress placement demo bench bench-host bench-writes bench-native harness mutate report check:
 	@rig/$@
 
 bench-quick:
@@ -60,4 +61,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series apply-check docs kernel boot kunit kselftest demo bench bench-quick bench-host bench-writes bench-native harness mutate stress placement report check clean distclean
+.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo bench bench-quick bench-host bench-writes bench-native harness mutate stress placement report check clean distclean
