@@ -13,7 +13,8 @@ help:
 	@echo '              or 4of255: 4 online of 255 possible ones (arm64: of 512);'
 	@echo '              several of these for bench and bench-quick'
 	@echo '  CONFIG=...  fragments of configs/, such as debug, or pages-64k for arm64, for kunit'
-	@echo '              and kernel, which then builds patched-FRAGMENT... alone'
+	@echo '              and kernel, which then builds patched-FRAGMENT... alone;'
+	@echo '              a file for deb, instead of the newest /boot/config-*'
 	@echo '  KERNEL=name a kernel that was built before, such as patched-pages-64k, for boot,'
 	@echo '              kselftest and stress'
 	@echo '  RESULTS=dir raw results of the benches, instead of bench/results'
@@ -40,6 +41,10 @@ kselftest:	## run the kselftests of the series in QEMU
 stress:		## all that changes RSS at once, with failing allocations, in QEMU
 placement:	## which CPUs share a leaf of the tree: isolated, offline and late ones, in QEMU
 demo:		## base and patched kernel side by side: what the series changes
+clients:	## what ps, top, systemd and the like say on both kernels, in Debian in QEMU
+deb:		## packages of both kernels for this machine: build/deb
+check-deb:	## install such packages in Debian in QEMU, and boot them
+check-here:	## what the running kernel says of processes with known memory: a second
 bench-quick:	## what the series costs, against its targets: base, floor and patched kernel
 bench:		## the same in full: up to 128 CPUs and 10,000 tasks, three runs; hours
 bench-writes:	## count writes to cache lines, with 2 to 8192 CPUs, beside other counters
@@ -48,7 +53,7 @@ bench-host:	## the same of the running kernel on this machine, in time: some min
 report:		## docs/results.md, its pictures and series/cover-letter, of the raw files
 check:		## prove everything that must hold
 
-deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress placement demo bench bench-host bench-writes bench-native harness mutate report check:
+deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness mutate report check:
 	@rig/$@
 
 bench-quick:
@@ -61,4 +66,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo bench bench-quick bench-host bench-writes bench-native harness mutate stress placement report check clean distclean
+.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness mutate stress placement report check clean distclean
