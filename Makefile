@@ -29,7 +29,7 @@ fetch:		## get the source of the base kernel: build/linux
 tree:		## base kernel + series as a git branch to work on: build/tree
 absorb:		## write the commits of build/tree back into linux/ and series/
 series:		## print the mail-ready patches and their recipients: build/series
-bisect:		## build, boot and test the kernel after each patch: two hours
+bisect:		## build, boot and test the kernel after each patch; hours
 apply-check:	## which of Debian's kernels the series applies to; downloads 160 MB each
 docs:		## render the page of the series, with Documentation/core-api: build/docs
 kernel:		## build the base and the patched kernel: build/x86_64 or build/arm64
