@@ -18,7 +18,7 @@ static const struct plan {
 	{ { 1, -1 } },			/* the same on the other side */
 	{ { 1, 3, 1, 1 } },		/* emptied twice and begun anew */
 	{ { 1, 1 }, true },		/* reached three times */
-	{ { 1, -2 }, true },		/* below again, for two who found it reached */
+	{ { 1, -2 }, true },		/* below again, for two adds that found it reached */
 	{ { 1, 1, 1, -3 }, true },
 };
 

@@ -5,7 +5,7 @@
 
 # shellcheck disable=SC2034 # for the scripts
 suites='trixie-backports testing unstable'
-# What else a user can do who has no mirror; the architecture of packages, if not the machine's own.
+# What else a user without a mirror can do; the architecture of packages, if not the machine's own.
 instead='' apt_arch=''
 # shellcheck disable=SC1091
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}")

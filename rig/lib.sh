@@ -127,6 +127,13 @@ series_id() (
 	echo "${id:-unknown}"
 )
 
+# built_id: the same of what build/tree holds, which may not be absorbed yet
+built_id() (
+	id=$(series_id)
+	[ -z "$(has_work)" ] || id=${id%-changed}-changed
+	echo "$id"
+)
+
 # bench_header KIND: the first lines of a file of raw results that was taken in userspace
 bench_header() {
 	echo "kind $1"
