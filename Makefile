@@ -51,7 +51,7 @@ bench-writes:	## count writes to cache lines, with 2 to 8192 CPUs, beside other 
 bench-native:	## time of adds and sums on the cores of this machine, beside other counters
 bench-host:	## the same of the running kernel on this machine, in time: some minutes, as root
 report:		## docs/results.md, its pictures and series/cover-letter, of the raw files
-check:		## prove everything that must hold
+check:		## prove what must hold
 
 deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness mutate report check:
 	@rig/$@
