@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin verbs: each is a script of the same name in rig/.
 
-export LINUX ARCH CONFIG KERNEL CPUS TASKS MEM DURATION RESULTS FORCE NAME KERNEL_SERIES WILL_IT_SCALE
+export LINUX ARCH CONFIG KERNEL RUN CPUS TASKS MEM DURATION RESULTS FORCE NAME KERNEL_SERIES WILL_IT_SCALE
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile | expand -t 22
@@ -17,6 +17,7 @@ help:
 	@echo '              a file for deb, instead of the newest /boot/config-*'
 	@echo '  KERNEL=name a kernel that was built before, such as patched-pages-64k, for boot,'
 	@echo '              kselftest and stress'
+	@echo '  RUN=show    for boot: no shell; show the tree, sizes of a process, an OOM kill, and end'
 	@echo '  RESULTS=dir raw results of the benches, instead of bench/results'
 	@echo '  WILL_IT_SCALE=dir  where it has been built, for bench-host'
 	@echo '  DURATION=n  seconds, for stress'

@@ -7,7 +7,7 @@
  * many page tables a process has, and with them what a fork costs, by up to
  * 5 % from one run to the next.
  *
- * usage: figures TASKS
+ * usage: figures [TASKS]	without TASKS only how true it is
  */
 #define _GNU_SOURCE
 #include <sys/mount.h>
@@ -284,13 +284,8 @@ static void percpu_asked(const char *which, void (*setup)(int nr))
 	printf("percpu_asked%s %ld\n", which, bytes * sysconf(_SC_NPROCESSORS_CONF));
 }
 
-int main(int argc, char **argv)
+static void costs(int tasks)
 {
-	int tasks = argc > 1 ? atoi(argv[1]) : 0;
-
-	if (tasks <= 0)
-		return 0;
-	prepare_figures();
 	printf("cpus %d\n", cpus);
 	if (try_get("/sys/kernel/slab/mm_struct/object_size", text, sizeof(text)) > 0)
 		printf("mm_struct %ld\n", number(text, ""));
@@ -306,6 +301,18 @@ int main(int argc, char **argv)
 	percpu_asked("", NULL);
 	percpu_asked("_threaded", second_thread);
 	memory(tasks);
+}
+
+int main(int argc, char **argv)
+{
+	int tasks = argc > 1 ? atoi(argv[1]) : 0;
+
+	/* The one that fork_cost() executes. */
+	if (argc > 1 && tasks <= 0)
+		return 0;
+	prepare_figures();
+	if (tasks)
+		costs(tasks);
 	in_child(known_mappings);
 	in_child(hopping_peak);
 	return failed;
