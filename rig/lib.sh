@@ -49,6 +49,12 @@ need_arch() {
 	esac
 }
 
+# need_x86: what has no other architecture yet is not asked for one
+need_x86() {
+	need_arch "${ARCH-}"
+	[ "$arch" = x86_64 ] || die "ARCH is x86_64 here, not $arch"
+}
+
 # need_cpus VALUE: CPUs of a virtual machine, such as 64, or 4of255: 4 online of 255 possible;
 # after need_arch
 need_cpus() {
