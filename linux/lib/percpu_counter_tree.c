@@ -102,8 +102,6 @@
  *   that knows of a completed add to a word sees the bit.
  * - The range is widened before a bit is set, which is a full barrier. An adder
  *   that finds the bit of a node set reads it with acquire.
- *
- * Documentation/litmus-tests/percpu_counter_tree/ has a litmus test of each.
  */
 
 #define pr_fmt(fmt) "percpu_counter_tree: " fmt
