@@ -40,6 +40,24 @@ static inline void shim_point(void)
 #endif
 }
 
+/*
+ * Is told of each operation on memory that others may use, before it, and
+ * before preemption is disabled: schedule.c runs others then. Some bits of a
+ * word are read, written, or added to by an operation that returns nothing.
+ */
+enum { SHIM_NONE, SHIM_READ, SHIM_ADD, SHIM_WRITE, SHIM_LOCAL = 4 };
+extern void (*shim_before)(const volatile void *p, size_t size, unsigned long bits,
+			   unsigned int how) __attribute__((access(none, 1)));
+
+static inline void shim_tell(const volatile void *p, size_t size, unsigned long bits,
+			     unsigned int how)
+{
+#ifndef SHIM_NATIVE
+	if (shim_before)
+		shim_before(p, size, bits, how);
+#endif
+}
+
 /* Is told of each write to the word of a CPU, a node, the root, or another shared word. */
 extern void (*shim_wrote)(const volatile void *p);
 /* Writes of u16 by WRITE_ONCE(): those of the map. */
@@ -54,25 +72,41 @@ static inline void shim_written(const volatile void *p)
 }
 
 #define shim_load(p)		__atomic_load_n(p, __ATOMIC_RELAXED)
-#define READ_ONCE(x)		({ shim_point(); shim_load(&(x)); })
+#define shim_read(order, p, bits)					\
+({									\
+	shim_tell(p, sizeof(*(p)), bits, SHIM_READ);			\
+	shim_point();							\
+	__atomic_load_n(p, order);					\
+})
+#define READ_ONCE(x)		shim_read(__ATOMIC_RELAXED, &(x), ~0UL)
 #define WRITE_ONCE(x, v)						\
 	do {								\
+		shim_tell(&(x), sizeof(x), ~0UL, SHIM_WRITE);		\
 		if (sizeof(x) == sizeof(u16))				\
 			__atomic_fetch_add(&shim_map_writes, 1, __ATOMIC_RELAXED); \
 		__atomic_store_n(&(x), v, __ATOMIC_RELAXED);		\
 	} while (0)
-#define smp_load_acquire(p)						\
-	({ shim_point(); __atomic_load_n(p, __ATOMIC_ACQUIRE); })
+#define smp_load_acquire(p)	shim_read(__ATOMIC_ACQUIRE, p, ~0UL)
 #define smp_store_release(p, v)						\
 	do {								\
+		shim_tell(p, sizeof(*(p)), ~0UL, SHIM_WRITE);		\
 		shim_point();						\
 		__atomic_store_n(p, v, __ATOMIC_RELEASE);		\
 		shim_point();						\
 	} while (0)
 
-/* Atomic operation @op on *(@p), between two points. */
-#define shim_rmw(op, order, p, ...)					\
+/* Not atomic, but one operation here. */
+static inline void *shim_memset(void *p, int c, size_t size)
+{
+	shim_tell(p, size, ~0UL, SHIM_WRITE);
+	return memset(p, c, size);
+}
+#define memset			shim_memset
+
+/* Atomic operation @op on @bits of *(@p), between two points. */
+#define shim_rmw(how, bits, op, order, p, ...)				\
 ({									\
+	shim_tell(p, sizeof(*(p)), bits, how);				\
 	shim_point();							\
 	__auto_type ret_ = op(p, ##__VA_ARGS__, order);			\
 	shim_written(p);						\
@@ -83,6 +117,7 @@ static inline void shim_written(const volatile void *p)
 /* Compare and exchange: @old is updated; whether it was done. */
 #define shim_try_cmpxchg(order, p, old, new)				\
 ({									\
+	shim_tell(p, sizeof(*(p)), ~0UL, SHIM_WRITE);			\
 	shim_point();							\
 	bool done_ = __atomic_compare_exchange_n(p, old, new, false,	\
 				order, __ATOMIC_RELAXED);		\
@@ -107,28 +142,32 @@ typedef struct { long counter; } atomic_long_t;
 		shim_written(&(v)->counter);				\
 		shim_point();						\
 	} while (0)
+#define shim_add(how, op, order, v, i)	shim_rmw(how, ~0UL, op, order, &(v)->counter, i)
 #define atomic_long_add(i, v)						\
-	((void)shim_rmw(__atomic_fetch_add, __ATOMIC_RELAXED, &(v)->counter, i))
+	((void)shim_add(SHIM_ADD, __atomic_fetch_add, __ATOMIC_RELAXED, v, i))
 #define atomic_long_sub(i, v)	atomic_long_add(-(i), v)
 #define atomic_long_add_return(i, v)					\
-	shim_rmw(__atomic_add_fetch, __ATOMIC_SEQ_CST, &(v)->counter, i)
+	shim_add(SHIM_WRITE, __atomic_add_fetch, __ATOMIC_SEQ_CST, v, i)
 #define atomic_long_add_return_relaxed(i, v)				\
-	shim_rmw(__atomic_add_fetch, __ATOMIC_RELAXED, &(v)->counter, i)
+	shim_add(SHIM_WRITE, __atomic_add_fetch, __ATOMIC_RELAXED, v, i)
 #define atomic_long_xchg_relaxed(v, i)					\
-	shim_rmw(__atomic_exchange_n, __ATOMIC_RELAXED, &(v)->counter, i)
+	shim_add(SHIM_WRITE, __atomic_exchange_n, __ATOMIC_RELAXED, v, i)
 
 #define word_of(nr, map)	(&(map)[(nr) / BITS_PER_LONG])
 #define mask_of(nr)		(1UL << (nr) % BITS_PER_LONG)
-#define test_bit(nr, map)	(!!(READ_ONCE(*word_of(nr, map)) & mask_of(nr)))
-#define test_bit_acquire(nr, map)					\
-	(!!(smp_load_acquire(word_of(nr, map)) & mask_of(nr)))
+#define shim_test_bit(order, nr, map)					\
+	(!!(shim_read(order, word_of(nr, map), mask_of(nr)) & mask_of(nr)))
+#define shim_change_bit(op, order, nr, map, arg)			\
+	shim_rmw(SHIM_WRITE, mask_of(nr), op, order, word_of(nr, map), arg)
+#define test_bit(nr, map)	shim_test_bit(__ATOMIC_RELAXED, nr, map)
+#define test_bit_acquire(nr, map)	shim_test_bit(__ATOMIC_ACQUIRE, nr, map)
 #define test_and_set_bit(nr, map)					\
-	(!!(shim_rmw(__atomic_fetch_or, __ATOMIC_SEQ_CST, word_of(nr, map), \
-		     mask_of(nr)) & mask_of(nr)))
+	(!!(shim_change_bit(__atomic_fetch_or, __ATOMIC_SEQ_CST, nr, map, mask_of(nr)) & \
+	    mask_of(nr)))
 #define set_bit(nr, map)						\
-	((void)shim_rmw(__atomic_fetch_or, __ATOMIC_RELAXED, word_of(nr, map), mask_of(nr)))
+	((void)shim_change_bit(__atomic_fetch_or, __ATOMIC_RELAXED, nr, map, mask_of(nr)))
 #define clear_bit(nr, map)						\
-	((void)shim_rmw(__atomic_fetch_and, __ATOMIC_RELAXED, word_of(nr, map), ~mask_of(nr)))
+	((void)shim_change_bit(__atomic_fetch_and, __ATOMIC_RELAXED, nr, map, ~mask_of(nr)))
 
 #include "dup.h"
 
@@ -160,7 +199,12 @@ extern unsigned int shim_hotplug_held;
 
 static inline void *guard_mutex(struct shim_lock *l) { mutex_lock(l); return l; }
 static inline void guard_mutex_end(void *p) { mutex_unlock(*(struct shim_lock **)p); }
-static inline void *guard_preempt(void) { shim_preempt++; return NULL; }
+static inline void *guard_preempt(void)
+{
+	shim_tell(NULL, 0, 0, SHIM_NONE);
+	shim_preempt++;
+	return NULL;
+}
 static inline void guard_preempt_end(void *p) { (void)p; shim_preempt--; }
 static inline void *guard_cpus_read_lock(void) { shim_hotplug_held++; return NULL; }
 static inline void guard_cpus_read_lock_end(void *p) { (void)p; shim_hotplug_held--; }
@@ -244,13 +288,17 @@ extern _Thread_local uintptr_t shim_my_distance;
 #endif
 
 /* The CPU is chosen after the point, in one with the operation. */
+#define shim_tell_local(how, pcp)					\
+	shim_tell(&(pcp), sizeof(pcp), ~0UL, SHIM_LOCAL | (how))
 #define this_cpu_read(pcp)						\
 ({									\
+	shim_tell_local(SHIM_READ, pcp);				\
 	shim_point();							\
 	shim_load(raw_cpu_ptr(&(pcp)));					\
 })
 #define this_cpu_add_return(pcp, v)					\
 ({									\
+	shim_tell_local(SHIM_WRITE, pcp);				\
 	shim_point();							\
 	typeof(&(pcp)) at_ = raw_cpu_ptr(&(pcp));			\
 	__auto_type ret_ = shim_local_add_return(at_, v);		\
@@ -260,6 +308,7 @@ extern _Thread_local uintptr_t shim_my_distance;
 })
 #define this_cpu_try_cmpxchg(pcp, old, new)				\
 ({									\
+	shim_tell_local(SHIM_WRITE, pcp);				\
 	shim_point();							\
 	typeof(&(pcp)) at_ = raw_cpu_ptr(&(pcp));			\
 	bool done_ = shim_local_try_cmpxchg(at_, old, new);		\

@@ -23,25 +23,29 @@ void here(void)
 	was_here[shim_cpu / BITS_PER_LONG] |= mask_of(shim_cpu);
 }
 
-void group_init(unsigned int counters, unsigned long size, bool lazy)
+void group_init_again(bool lazy)
 {
-	size_t bytes = percpu_counter_tree_items_size_many(counters);
-
-	n = counters;
-	batch = min(size, PERCPU_COUNTER_TREE_MAX_ADD);
-	group = malloc(n * sizeof(*group));
-	BUG_ON(posix_memalign((void **)&items, 64, bytes ?: 1));
-	memset(items, 0xa5, bytes);
+	memset(items, 0xa5, percpu_counter_tree_items_size_many(n));
 	memset(group, 0xa5, n * sizeof(*group));
 	memset(ref, 0, sizeof(ref));
 	memset(was_here, 0, sizeof(was_here));
 	nr_here = 0;
 	nr_maps = 1;
 	active = !lazy && nr_list > 1;
-	CHECK(!(lazy ? percpu_counter_tree_init_many_lazy(group, items, n, size) :
-		percpu_counter_tree_init_many(group, items, n, size, GFP_KERNEL)), "init");
+	CHECK(!(lazy ? percpu_counter_tree_init_many_lazy(group, items, n, batch) :
+		percpu_counter_tree_init_many(group, items, n, batch, GFP_KERNEL)), "init");
 	forget_notes();
 	note(lazy ? "lazy group" : "active group", n, batch);
+}
+
+void group_init(unsigned int counters, unsigned long size, bool lazy)
+{
+	n = counters;
+	batch = size;
+	group = malloc(n * sizeof(*group));
+	BUG_ON(posix_memalign((void **)&items, 64, percpu_counter_tree_items_size_many(n) ?: 1));
+	group_init_again(lazy);
+	batch = min(size, PERCPU_COUNTER_TREE_MAX_ADD);
 }
 
 void group_destroy(void)
@@ -210,6 +214,21 @@ static void check_usage(unsigned int i)
 	CHECK(u == under && o == over, "range -%lu +%lu, should be -%lu +%lu", u, o, under, over);
 }
 
+/* With no carry on its way, the root and all residues make what was added to words. */
+static void check_residues(unsigned int i)
+{
+	struct percpu_counter_tree_level_item *item = (void *)usage_of(i) - sizeof(*item);
+	unsigned long sum = item->count[i % 8].counter + group[i].direct.counter;
+	unsigned int cpu, node;
+
+	for (cpu = 0; cpu < nr_list; cpu++)
+		sum += residue_on(cpu_list[cpu], i);
+	for (node = 0; node < shape.all_nodes; node++)
+		sum += item[shape.first + node].count[i % 8].counter;
+	CHECK(sum == ref[i], "root and residues of counter %u make %ld, should be %ld", i, sum,
+	      (long)ref[i]);
+}
+
 void check_counter(unsigned int i)
 {
 	long sum = percpu_counter_tree_precise_sum(&group[i]), approx, min, max, v;
@@ -236,10 +255,12 @@ void check_counter(unsigned int i)
 	CHECK(cmp == sign, "compare %ld with %ld: %d", sum, v, cmp);
 	cmp = percpu_counter_tree_approximate_compare_value(&group[i], v);
 	CHECK(!cmp || cmp == sign, "approximately compare %ld with %ld: %d", sum, v, cmp);
+
+	if (group[i].level0)
+		check_residues(i);
 }
 
-/* Is @left what some of @nr adds make? */
-static bool sum_of(const struct add *open, unsigned int nr, unsigned int i, unsigned long left)
+bool sum_of(const struct add *open, unsigned int nr, unsigned int i, unsigned long left)
 {
 	if (!nr)
 		return !left;

@@ -95,6 +95,8 @@ extern struct add adding[MAX_DEPTH + 1];
 extern unsigned int depth;
 
 void group_init(unsigned int counters, unsigned long size, bool lazy);
+/* Anew, in the same memory */
+void group_init_again(bool lazy);
 void group_destroy(void);
 void group_activate(bool fail);
 void here(void);
@@ -113,6 +115,8 @@ void to_end(long sign, long room);
 /* Windows of CPUs, and so all carries, move by units. */
 unsigned long unit(void);
 void range_is(unsigned long under, unsigned long over);
+/* Is @left what some of @nr adds to a counter make? */
+bool sum_of(const struct add *open, unsigned int nr, unsigned int i, unsigned long left);
 /* One counter, to which no add is in progress. */
 void check_counter(unsigned int i);
 /* One or more, to which adds may be in progress. */
@@ -137,6 +141,35 @@ void designs_init(void);
 void count_writes(unsigned int pattern, unsigned int size, unsigned long adds,
 		  struct writes w[NR_DESIGNS]);
 
+/* --- schedule.c: contexts that run in turns */
+
+#define MAX_CONTEXTS	6
+
+struct schedule {
+	unsigned int nr;
+	struct context_plan {
+		bool interrupt;
+		/* A task may be moved so often between the two. */
+		unsigned int cpu, other_cpu, moves;
+	} context[MAX_CONTEXTS];
+	/* Before the first step: as if nothing had happened. */
+	void (*reset)(void);
+	/* All that a context does; its operation begins now, in a step. */
+	void (*run)(unsigned int context);
+	void (*begin)(unsigned int context);
+	/* After each step, and the last. */
+	void (*check)(void);
+	void (*end)(void);
+};
+
+/* In a context: its next operation adds to, or reads, these counters, one bit each; it has. */
+void op_begins(unsigned int adds, unsigned int reads);
+void op_ends(void);
+
+struct schedules { unsigned long complete, cut, states; };
+struct schedules all_schedules(const struct schedule *s);
+void random_schedule(const struct schedule *s);
+
 /* --- the tests */
 
 long some_inc(void);
@@ -144,7 +177,8 @@ long some_inc(void);
 void test_random(unsigned int cpus);
 void test_preempted(unsigned int cpus);
 void test_walk(unsigned int cpus);
-void test_between(unsigned int cpus);
+void test_interleavings(unsigned int which);
+void test_schedules(unsigned int cpus);
 void test_contract(unsigned int cpus);
 void test_use(unsigned int cpus);
 void test_ends(unsigned int cpus);
@@ -160,6 +194,6 @@ void test_threads(unsigned int cpus);
 void test_levels(unsigned int cpus);
 void test_rivals(unsigned int cpus);
 
-extern const unsigned int nr_machines;
+extern const unsigned int nr_machines, nr_interleavings;
 
 #endif

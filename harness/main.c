@@ -90,7 +90,6 @@ static const struct test {
 	unsigned int all, most, fast, quick, seeds;
 	const unsigned int *up_to;
 } tests[] = {
-	{ "between", test_between, 64, 1025, 257, 257, 2 },
 	{ "contract", test_contract, 40, 257, 64, 33, 1 },
 	{ "swings", test_swings, 2, 2, 2, 2, 1 },
 	{ "amortised", test_amortised, 64, 1025, 257, 257, 2 },
@@ -105,6 +104,9 @@ static const struct test {
 	{ "geometry", test_geometry, 8192, 8192, 8192, 1025, 1 },
 	{ "levels", test_levels, 0, 512, 512, 129, 1 },
 	{ "rivals", test_rivals, 130, 8192, 1025, 129, 1 },
+	{ "interleavings", test_interleavings, UINT_MAX, UINT_MAX, UINT_MAX, UINT_MAX, 1,
+	  &nr_interleavings },
+	{ "schedules", test_schedules, 20, 129, 65, 33, 2 },
 	{ "preempted", test_preempted, 40, 257, 65, 33, 2 },
 	{ "random", test_random, 1024, 8192, 1025, 257, 1 },
 	{ "threads", test_threads, 0, 513, 64, 17, 1 },

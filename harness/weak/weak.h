@@ -52,6 +52,7 @@ extern _Thread_local unsigned int shim_cpu, shim_preempt;
 })
 #define __atomic_compare_exchange_n(p, old, v, weak, order, order_if_not)	\
 	weak_cmpxchg(p, sizeof(*(p)), old, (unsigned long)(v), order)
+#undef memset
 #define memset		weak_memset
 
 #endif
