@@ -124,6 +124,13 @@ report() {
 	fi
 }
 
+# silent LOG: a kernel wrote this log of its console, and does not complain in it
+silent() {
+	[ -s "$1" ] || { echo "$1 is empty"; return 1; }
+	set -- "$1" 'WARNING: |BUG: |BUG at |INFO: (task|rcu|trying)|Oops|Internal error: '
+	! grep -aE "$2|general protection|Kernel panic|kmemleak: .*disabled" "$1"
+}
+
 # series_id: the last commit that changed the series, and "-changed" if more has
 series_id() (
 	cd "$top" || exit
