@@ -124,9 +124,12 @@ void free_percpu(void *p)
 
 #endif
 
+/* Only at boot, and for good. */
+static void *shim_kvmalloc;
+
 void *kvmalloc_array(size_t n, size_t size, gfp_t gfp)
 {
-	void *p = shim_fail_alloc ? NULL : malloc(n * size);
+	void *p = shim_kvmalloc = shim_fail_alloc ? NULL : malloc(n * size);
 
 	return p ? memset(p, 0xa5, n * size) : NULL;
 }
@@ -239,4 +242,12 @@ void shim_possible(unsigned int cpus, bool holes)
 		shim_poison(shim_arena + (size_t)cpu * SHIM_UNIT + SHIM_STATIC,
 			    SHIM_UNIT - SHIM_STATIC);
 	}
+}
+
+/* Gives back what boot has taken, for those that boot again. */
+void shim_shut_down(void)
+{
+	shim_unpoison(shim_arena, (size_t)nr_cpu_ids * SHIM_UNIT);
+	munmap(shim_arena, (size_t)nr_cpu_ids * SHIM_UNIT);
+	free(shim_kvmalloc);
 }

@@ -355,6 +355,7 @@ const struct cpumask *shim_siblings(unsigned int cpu, unsigned int domain);
 const struct cacheinfo *get_cpu_cacheinfo_llc(unsigned int cpu);
 void shim_link(void);
 void shim_possible(unsigned int cpus, bool holes);
+void shim_shut_down(void);
 
 /* Boot, CPU hotplug, debugfs. */
 extern int (*shim_initcall)(void);

@@ -120,7 +120,8 @@ extern struct cpumask cpu_possible, cpu_online_now;
 #define cpu_possible(cpu)		cpumask_test_cpu(cpu, cpu_possible_mask)
 #define cpu_online(cpu)			cpumask_test_cpu(cpu, cpu_online_mask)
 #define num_possible_cpus()		cpumask_weight(cpu_possible_mask)
-#define zalloc_cpumask_var(m, gfp)	((*(m) = calloc(1, sizeof(**(m)))) != NULL)
+#define zalloc_cpumask_var(m, gfp)					\
+	((*(m) = shim_fail_alloc ? NULL : calloc(1, sizeof(**(m)))) != NULL)
 #define free_cpumask_var(m)		free(m)
 
 #endif

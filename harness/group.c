@@ -87,6 +87,17 @@ void add_on(unsigned int cpu, unsigned int i, long inc)
 	add(i, inc);
 }
 
+/* As if very much had been added on one CPU, in multiples of a batch. */
+void much_was_added(unsigned int cpu)
+{
+	unsigned long much = rnd() * batch;
+
+	add_on(cpu, 0, 0);
+	*per_cpu_ptr(group[0].level0, cpu) += much << SHIFT;
+	group[0].root->counter += much;
+	ref[0] += much;
+}
+
 /* --- looking inside */
 
 unsigned long unit(void)
@@ -169,6 +180,18 @@ void range_is(unsigned long under, unsigned long over)
 
 	percpu_counter_tree_approximate_accuracy_range(&group[0], &u, &o);
 	CHECK(u == under && o == over, "range -%lu +%lu, should be -%lu +%lu", u, o, under, over);
+}
+
+/* The words of a CPU take as few cache lines as they can. */
+void check_alignment(void)
+{
+	unsigned long first = (unsigned long)per_cpu_ptr(group[0].level0, cpu_list[0]);
+	unsigned long last = (unsigned long)per_cpu_ptr(group[n - 1].level0, cpu_list[0]);
+	unsigned long lines = DIV_ROUND_UP(n * sizeof(long), 64);
+
+	CHECK((last + sizeof(long) - 1) / 64 - first / 64 + 1 == lines,
+	      "words of %u counters take %lu cache lines, not %lu", n,
+	      (last + sizeof(long) - 1) / 64 - first / 64 + 1, lines);
 }
 
 /* The range is what the CPUs and nodes that are marked as used may hold. */

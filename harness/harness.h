@@ -42,13 +42,16 @@ static inline unsigned long below(unsigned long n)
 	return rnd() % n;
 }
 
-/* --- main.c: the case at hand, what has happened */
+/* --- main.c: the case at hand */
 
 extern bool full;
 extern u64 test_seed;
 
+/* --- notes.c: what has happened */
+
 void note(const char *what, unsigned int i, long value);
 void forget_notes(void);
+void show_notes(void);
 
 /* --- machine.c: simulated machines, and the map that the library made for them */
 
@@ -102,6 +105,7 @@ void group_activate(bool fail);
 void here(void);
 void add(unsigned int i, long inc);
 void add_on(unsigned int cpu, unsigned int i, long inc);
+void much_was_added(unsigned int cpu);
 
 struct percpu_counter_tree_usage *usage_of(unsigned int i);
 /* The word of a CPU; residue; what it can add towards @sign without a carry. */
@@ -114,6 +118,7 @@ void to_end(long sign, long room);
 
 /* Windows of CPUs, and so all carries, move by units. */
 unsigned long unit(void);
+void check_alignment(void);
 void range_is(unsigned long under, unsigned long over);
 /* Is @left what some of @nr adds to a counter make? */
 bool sum_of(const struct add *open, unsigned int nr, unsigned int i, unsigned long left);
@@ -123,6 +128,12 @@ void check_counter(unsigned int i);
 void check_begun(unsigned int i);
 /* All, with no add in progress. */
 void check_all(void);
+
+/* --- placement.c: what holds for any cut, and for any map */
+
+void check_cut(const struct percpu_counter_tree_place *at, unsigned int nr, unsigned int nodes,
+	       unsigned int fanout, const u16 *node);
+unsigned int check_map(void);
 
 /* --- levels.c: how often lines are written, by this counter and others */
 

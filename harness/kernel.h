@@ -21,6 +21,11 @@
 #define CONFIG_SMP	1
 #define CONFIG_KUNIT	1
 
+#ifdef SHIM_RESTART
+/* All variables in one section, which is put back before each boot. */
+#pragma clang section data="restart"
+#endif
+
 #include "stubs.h"
 #include "custom.h"
 

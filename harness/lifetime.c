@@ -54,18 +54,6 @@ void test_geometry(unsigned int cpus)
 
 /* --- lifetime */
 
-/* The words of a CPU take as few cache lines as they can. */
-static void check_alignment(void)
-{
-	unsigned long first = (unsigned long)per_cpu_ptr(group[0].level0, cpu_list[0]);
-	unsigned long last = (unsigned long)per_cpu_ptr(group[n - 1].level0, cpu_list[0]);
-	unsigned long lines = DIV_ROUND_UP(n * sizeof(long), 64);
-
-	CHECK((last + sizeof(long) - 1) / 64 - first / 64 + 1 == lines,
-	      "words of %u counters take %lu cache lines, not %lu", n,
-	      (last + sizeof(long) - 1) / 64 - first / 64 + 1, lines);
-}
-
 static unsigned int moment, act_at;
 static bool second_fails;
 
@@ -173,17 +161,6 @@ void test_lifetime(unsigned int cpus)
 }
 
 /* --- huge: what may not go through the words of CPUs does not, and all else does */
-
-/* As if very much had been added on one CPU, in multiples of a batch. */
-static void much_was_added(unsigned int cpu)
-{
-	unsigned long much = rnd() * batch;
-
-	add_on(cpu, 0, 0);
-	*per_cpu_ptr(group[0].level0, cpu) += much << SHIFT;
-	group[0].root->counter += much;
-	ref[0] += much;
-}
 
 void test_huge(unsigned int cpus)
 {

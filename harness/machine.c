@@ -106,11 +106,11 @@ void boot(unsigned int cpus, bool holes, unsigned int late)
 	boot_as_set();
 }
 
-/* The kernel sets the masks first, and calls with hotplug locked. */
+/* With hotplug locked, the kernel sets the masks first, and then calls. */
 void come_online(unsigned int cpu)
 {
-	cpumask_set_cpu(cpu, &cpu_online_now);
 	shim_hotplug_held++;
+	cpumask_set_cpu(cpu, &cpu_online_now);
 	if (shim_came_online)
 		CHECK(!shim_came_online(cpu), "came_online");
 	shim_hotplug_held--;
@@ -118,7 +118,9 @@ void come_online(unsigned int cpu)
 
 void go_offline(unsigned int cpu)
 {
+	shim_hotplug_held++;
 	cpumask_clear_cpu(cpu, &cpu_online_now);
+	shim_hotplug_held--;
 }
 
 u16 node_cpu[NODES + 1], leaf_of[NR_CPUS], parent_of[NODES + 1];

@@ -24,8 +24,8 @@ static unsigned int differ(const struct percpu_counter_tree_place *a,
  * a share: no boundary there may be outside of the one at the cut, and none of
  * the same kind nearer to the share.
  */
-static void check_cut(const struct percpu_counter_tree_place *at, unsigned int nr,
-		      unsigned int nodes, unsigned int fanout, const u16 *node)
+void check_cut(const struct percpu_counter_tree_place *at, unsigned int nr, unsigned int nodes,
+	       unsigned int fanout, const u16 *node)
 {
 	unsigned int most = fanout * 3 / 2, start, end, left, share, q, low, high;
 
@@ -50,8 +50,8 @@ static void check_cut(const struct percpu_counter_tree_place *at, unsigned int n
 			unsigned int other = differ(&at[q - 1], &at[q]);
 
 			CHECK(other > mine || (other == mine &&
-					       labs((long)q - start - share) >=
-					       labs((long)end - start - share)),
+					       abs((int)(q - start - share)) >=
+					       abs((int)(end - start - share))),
 			      "%u units, %u nodes: cut %u at %u, kind %u, and there is kind %u at %u",
 			      nr, nodes, nodes - left, end, mine, other, q);
 		}
@@ -139,7 +139,7 @@ static unsigned int crossings(unsigned int d)
 }
 
 /* What holds for any map; returns how many leaves have CPUs that are online. */
-static unsigned int check_map(void)
+unsigned int check_map(void)
 {
 	unsigned int i, node, level, base = 0, units, most = LEAF_FANOUT * 3 / 2, nr = 0;
 	static u16 serves[NODES];
