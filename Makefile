@@ -20,7 +20,7 @@ help:
 	@echo '  RUN=show    for boot: no shell; show the tree, sizes of a process, an OOM kill, and end'
 	@echo '  RESULTS=dir raw results of the benches, instead of bench/results'
 	@echo '  WILL_IT_SCALE=dir  where it has been built, for bench-host'
-	@echo '  DURATION=n  seconds, for stress'
+	@echo '  DURATION=n  seconds, for stress and fuzz'
 	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo and bench-quick'
 	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite;'
 	@echo '              for bench-host: do not ask'
@@ -37,6 +37,7 @@ kernel:		## build the base and the patched kernel: build/x86_64 or build/arm64
 boot:		## a shell in the patched kernel, in QEMU
 kunit:		## run the KUnit tests of the series
 harness:	## run the library in userspace, with any number of CPUs, under sanitizers
+fuzz:		## machines and sequences that libFuzzer makes up, for DURATION seconds
 mutate:		## faults in the library that the harness has to notice
 kselftest:	## run the kselftests of the series in QEMU
 stress:		## all that changes RSS at once, with failing allocations, in QEMU
@@ -54,7 +55,7 @@ bench-host:	## the same of the running kernel on this machine, in time: some min
 report:		## docs/results.md, its pictures and series/cover-letter, of the raw files
 check:		## prove what must hold
 
-deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness mutate report check:
+deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness fuzz mutate report check:
 	@rig/$@
 
 bench-quick:
@@ -67,4 +68,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness mutate stress placement report check clean distclean
+.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness fuzz mutate stress placement report check clean distclean
