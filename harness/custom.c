@@ -34,7 +34,7 @@ void shim_fail(const char *file, int line, const char *fmt, ...)
 bool shim_expect_warning;
 _Thread_local unsigned int shim_cpu, shim_preempt, shim_locks;
 _Thread_local void (*shim_hook)(void);
-void (*shim_before)(const volatile void *p, size_t size, unsigned long bits, unsigned int how);
+void (*shim_before)(uintptr_t at, size_t size, unsigned long bits, unsigned int how);
 void (*shim_wrote)(const volatile void *p);
 unsigned long shim_map_writes;
 

@@ -46,15 +46,14 @@ static inline void shim_point(void)
  * word are read, written, or added to by an operation that returns nothing.
  */
 enum { SHIM_NONE, SHIM_READ, SHIM_ADD, SHIM_WRITE, SHIM_LOCAL = 4 };
-extern void (*shim_before)(const volatile void *p, size_t size, unsigned long bits,
-			   unsigned int how) __attribute__((access(none, 1)));
+extern void (*shim_before)(uintptr_t at, size_t size, unsigned long bits, unsigned int how);
 
 static inline void shim_tell(const volatile void *p, size_t size, unsigned long bits,
 			     unsigned int how)
 {
 #ifndef SHIM_NATIVE
 	if (shim_before)
-		shim_before(p, size, bits, how);
+		shim_before((uintptr_t)p, size, bits, how);
 #endif
 }
 

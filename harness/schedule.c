@@ -85,7 +85,7 @@ void op_begins(unsigned int adds, unsigned int reads)
 	me->begins = true;
 }
 
-static void before(const volatile void *p, size_t size, unsigned long bits, unsigned int how);
+static void before(uintptr_t at, size_t size, unsigned long bits, unsigned int how);
 
 static void op_begins_now(void)
 {
@@ -220,7 +220,12 @@ static bool may_be_preempted(void)
 	return me->moves;
 }
 
-static void before(const volatile void *p, size_t size, unsigned long bits, unsigned int how)
+static uintptr_t on_this_cpu(uintptr_t at)
+{
+	return (uintptr_t)shim_ptr((void *)at, shim_cpu);
+}
+
+static void before(uintptr_t at, size_t size, unsigned long bits, unsigned int how)
 {
 	bool local = how & SHIM_LOCAL, stop;
 
@@ -231,20 +236,20 @@ static void before(const volatile void *p, size_t size, unsigned long bits, unsi
 		stop = may_be_preempted();
 	else
 		stop = size > sizeof(long) ||
-		       is_shared((uintptr_t)(local ? shim_ptr(p, shim_cpu) : p), size);
+		       is_shared(local ? on_this_cpu(at) : at, size);
 	if (stop)
 		switch_stack(me->stack, explorer);
 	if (local)
-		p = shim_ptr(p, shim_cpu);
+		at = on_this_cpu(at);
 	if (!at_random && how != SHIM_NONE)
-		learn((uintptr_t)p, size, how);
+		learn(at, size, how);
 	if (how == SHIM_WRITE && size > sizeof(long))
 		zeroed = true;
-	CHECK(zeroed || (uintptr_t)p - (uintptr_t)items >= percpu_counter_tree_items_size_many(n),
+	CHECK(zeroed || at - (uintptr_t)items >= percpu_counter_tree_items_size_many(n),
 	      "items are used before they are zeroed");
 	if (!stop)
 		return;
-	now.at = (uintptr_t)p;
+	now.at = at;
 	now.size = size;
 	now.bits = bits;
 	now.how = how;
