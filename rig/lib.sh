@@ -124,11 +124,26 @@ report() {
 	fi
 }
 
-# silent LOG: a kernel wrote this log of its console, and does not complain in it
+# silent LOG: a kernel wrote this log of its console, and does not complain in it; races are for
+# rig/races
 silent() {
 	[ -s "$1" ] || { echo "$1 is empty"; return 1; }
-	set -- "$1" 'WARNING: |BUG: |BUG at |INFO: (task|rcu|trying)|Oops|Internal error: '
-	! grep -aE "$2|general protection|Kernel panic|kmemleak: .*disabled" "$1"
+	set -- "$1" 'WARNING: |BUG: |BUG at |BUG [^ ]+ \(|UBSAN: |INFO: (task|rcu|trying)|Oops'
+	! grep -aE "$2|Internal error: |general protection|Kernel panic|kmemleak: .*disabled" "$1" |
+		grep -av 'BUG: KCSAN: '
+}
+
+# kunit_passed LOG TREE: a kernel of this source ran KUnit tests before it ended this log, and all
+# passed
+kunit_passed() {
+	kunit_said=$(python3 "$2/tools/testing/kunit/kunit.py" parse "$1")
+	printf '%s\n' "$kunit_said" | tail -n 40
+	case $kunit_said in
+	*Testing\ complete*failed:\ [1-9]* | *Testing\ complete*crashed:\ [1-9]*) return 1 ;;
+	*Testing\ complete*errors:\ [1-9]*) return 1 ;;
+	*Testing\ complete*passed:\ [1-9]*) ;;
+	*)	return 1 ;;
+	esac
 }
 
 # series_id: the last commit that changed the series, and "-changed" if more has
