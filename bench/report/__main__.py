@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Make docs/ and the cover letter of raw results, or print a table: see rig/report."""
+import signal
+import sys
+
+# Also while what follows is imported.
+signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
 import contextlib
 import fnmatch
 import os
-import signal
-import sys
 import tempfile
 
 import cover
@@ -77,15 +82,12 @@ def make_docs(source, out, letter):
 
 def main(arguments):
     verb, *rest = arguments
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         status = print_table(rest[0], rest[1:]) if verb == 'table' else make_docs(*rest)
         sys.stdout.flush()
         return status
     except raw.Error as error:
         message = str(error)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1

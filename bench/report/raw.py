@@ -5,6 +5,8 @@ import re
 import statistics
 
 KERNELS = ('base', 'floor', 'patched')
+# What the text begins with.
+HEADLINE = 'oom_memcg_1000_1_hog'
 # There is nothing to measure on this machine; a figure that is not there is None.
 NONE_HERE = '-'
 
@@ -111,12 +113,20 @@ class Machine:
         self.runs = {}
 
     def add(self, kernel, raw):
-        """Runs of one kernel make a median, so they must be of the same thing."""
-        for other in self.runs.get(kernel, [])[:1]:
-            for name in ('version', 'series', 'config', 'compiler', 'page'):
-                if raw.head(name) != other.head(name):
-                    raise Error(f'{raw.path}: {name} is {raw.head(name)}, but '
-                                f'{other.head(name)} in {other.path}')
+        """
+        Runs of one kernel make a median, so they must be of the same thing; what is compared was
+        measured by the same programs in the same machine, as far as a file says it.
+        """
+        for other in self.all_runs():
+            names = ['version', 'config', 'compiler', 'page', 'emulator']
+            if other.head('kernel') == kernel:
+                names.append('series')
+            if other.head('sets') == raw.head('sets'):
+                names += ['memory', 'tasks', 'programs']
+            for name in names:
+                mine, its = raw.head(name), other.head(name)
+                if mine and its and mine != its:
+                    raise Error(f'{raw.path}: {name} is {mine}, but {its} in {other.path}')
         self.runs.setdefault(kernel, []).append(raw)
 
     def figure(self, kernel, name):
@@ -197,9 +207,10 @@ class Results:
         return raw.table(*arguments) if raw else {}
 
     def largest(self):
-        """The machine with most CPUs of which all are online."""
+        """The machine with most CPUs, all of them online, of which there is the headline."""
         whole = [machine for machine in self.qemu if machine.cpus == machine.possible]
-        return whole[-1] if whole else None
+        told = [machine for machine in whole if machine.median('patched', HEADLINE)]
+        return (told or whole or [None])[-1]
 
     def files(self):
         runs = [raw for machine in self.qemu + self.host for raw in machine.all_runs()]
