@@ -119,8 +119,17 @@ class Counted:
                          for add in (1, 16)]
                 line.append(' / '.join('missing' if r is None else grouped(r / 1e6)
                                        for r in rates))
+            few = [c.saturates('tree', cpus, model.SLOWEST[3], 'few', add) for add in (1, 16)]
+            line.append(' / '.join('missing' if r is None else grouped(r / 1e6) for r in few))
             body.append(line)
-        return or_missing(markdown(['CPUs', *model.DESIGNS.values()], body), body)
+        head = ['CPUs', *model.DESIGNS.values(), model.FEW]
+        return or_missing(markdown(head, body), body)
+
+    def say_few_busy(self, design, cpus, distance):
+        return percent(self.contention.few_busy(design, int(cpus), distance))
+
+    def say_near(self):
+        return f'{model.SLOWEST[1]} ns'
 
     def say_flat(self):
         """The best flat counter with the promise of this series, and where it does as well."""
@@ -159,7 +168,7 @@ class Counted:
             parts += [f'neither does {where(neither, errors)}'] * bool(neither)
             if parts:
                 lines.append(f'- At {grouped(rate / 1e6)} million page faults a second in one '
-                             f'process: {"; ".join(parts)}.')
+                             f'process, on all CPUs in turn: {"; ".join(parts)}.')
         smaller = [n for n, (flat, tree) in errors.items() if flat <= tree]
         if smaller:
             lines.append(f'- The error of the flat counter is not larger {where(smaller, errors)}.')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The directives of cover-letter.in. A line of a table is one directive."""
 import model
-from markdown import MIB, wrapped
+from markdown import MIB, percent, wrapped
 from raw import KERNELS, Figure
 from template import Template
 
@@ -42,6 +42,30 @@ class Letter(Template):
         """Than base, in percent."""
         ratio = self.ratio(name, cpus)
         return fixed(None if ratio is None else ratio - 1, 1, 100)
+
+    def shares(self, name):
+        """Than base, in percent, for each machine."""
+        shares = [(self.say_more(name, m.label), m) for m in self.results.qemu]
+        return [(share, machine) for share, machine in shares if share != 'missing']
+
+    def say_least(self, name):
+        return min((share for share, _ in self.shares(name)), key=float, default='missing')
+
+    def say_most(self, name):
+        """With the machine, unless all are alike."""
+        shares = self.shares(name)
+        if not shares:
+            return 'missing'
+        most, machine = max(shares, key=lambda pair: float(pair[0]))
+        if len({share for share, _ in shares}) == 1:
+            return f'{most} %'
+        if machine.cpus == machine.possible:
+            return f'{most} % at {machine.cpus}'
+        return f'{most} % at {machine.cpus} of {machine.possible}'
+
+    def say_victims(self):
+        said = self.killed().get('patched', [])
+        return f'{said.count("largest")} of {len(said)}'
 
     def say_difference(self, name, cpus):
         patched, base = (self.median(name, cpus, kernel) for kernel in ('patched', 'base'))
@@ -95,6 +119,12 @@ class Letter(Template):
     def say_few(self, design, cpus):
         return fixed(self.busiest(design, cpus, 'few'), 0, 1000)
 
+    def say_few_busy(self, design, cpus, distance):
+        return percent(self.contention.few_busy(design, int(cpus), distance))
+
+    def say_near(self):
+        return fixed(model.SLOWEST[1])
+
     def say_busy(self, design, cpus, million):
         """Percent of the time."""
         digits = 0 if design == 'flat' else 1
@@ -107,12 +137,14 @@ class Letter(Template):
     def say_why(self, cpus):
         c = self.contention
         batch, error = c.flat(int(cpus))
-        tree, flat, percpu = (fixed(self.busiest(design, cpus), 1, 1000)
-                              for design in ('tree', 'flat', 'percpu_counter'))
-        return cells((6, 7, 5, 8, 8, 5, 8, 11, 8), [
+        tree, flat, percpu, doubling = (
+            fixed(self.busiest(design, cpus), 1, 1000)
+            for design in ('tree', 'flat', 'percpu_counter', 'doubling32'))
+        return cells((6, 6, 5, 7, 7, 4, 7, 9, 8, 8, 8), [
             cpus, fixed(c.batches.get((cpus, '4'))), fixed(c.bound('tree', cpus), 1, 1 / MIB), tree,
             fixed(batch), fixed(error, 0, 1 / MIB), flat,
-            fixed(c.bound('percpu_counter', cpus), 0, 1 / MIB), percpu])
+            fixed(c.bound('percpu_counter', cpus), 0, 1 / MIB), percpu,
+            fixed(c.bound('doubling32', cpus), 0, 1 / MIB), doubling])
 
     def say_writes(self, cpus):
         """Of leaves in all, the root and a percpu_counter, for three loads."""

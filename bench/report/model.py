@@ -9,6 +9,7 @@ DESIGNS = {
     'doubling32': 'doubling 32',
     'tree': 'this series',
 }
+FEW = 'this series, 16 neighbours'
 FLAT = ('flat32', 'flat8')
 SHARED = ('leaf', 'node', 'root')
 # Page faults per second in one process.
@@ -68,6 +69,17 @@ class Contention:
     def busy(self, design, cpus, rate, ns, pattern='grow', add=1):
         writes = self.busiest(design, cpus, pattern, add)
         return None if writes is None or ns is None else rate * writes * ns * 1e-9
+
+    def few_busy(self, design, cpus, distance, rate=10e6):
+        """
+        With adds from 16 neighbours alone, whose line moves in their cache or between sockets;
+        "flat" is the best flat counter, which all CPUs write alike.
+        """
+        ns = SLOWEST[1] if distance == 'near' else SLOWEST[3]
+        if design != 'flat':
+            return self.busy(design, cpus, rate, ns, 'few')
+        batch, _ = self.flat(cpus)
+        return rate / batch * ns * 1e-9 if batch else None
 
     def saturates(self, design, cpus, ns, pattern='grow', add=1):
         """Page faults per second with which the line is busy all the time."""

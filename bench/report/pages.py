@@ -158,13 +158,7 @@ class Page(Template, Counted, Timed, Missed):
         return markdown(['what', 'unit', 'base', 'floor', 'patched'], body, 2)
 
     def say_victims(self):
-        said = {}
-        for machine in self.results.qemu:
-            for kernel, raws in machine.runs.items():
-                for raw in raws:
-                    for name in raw.lines:
-                        if name.startswith('oom') and name.endswith('victim'):
-                            said.setdefault(kernel, []).extend(w[0] for w in raw.lines[name] if w)
+        said = self.killed()
         if not said:
             return 'Which task was killed is missing.'
         parts = [f'{kernel}: {said[kernel].count("largest")} of {len(said[kernel])}'

@@ -21,6 +21,7 @@ STYLES = {
     'flat8': ('#7b1fa2', '(5,4)', 8),
     'doubling32': ('#767676', '(2,4)', 11),
     'tree': ('#08306b', 'solid', 7),
+    'few': ('#08306b', '(6,3)', 6),
 }
 KERNELS = {
     'base': 'base: percpu_counter',
@@ -267,6 +268,9 @@ def busy(_, contention):
             beside = {'tree': '1.5,0 left', 'flat32': '1.5,0 left', 'doubling32': '0,-1.2 center'}
             against.settings.append(f'set label "{text}" at {far / MIB:.6g},{100 * share:.6g} '
                                     f'offset {beside.get(design, "0,1.1 center")}')
+    shares = [(n, contention.busy('tree', n, 10e6, ns, 'few')) for n in counts if n > 16]
+    over.line(model.FEW, [(n, 100 * share) for n, share in shares if share],
+              f'with linespoints {style("few")}')
     if against.curves:
         against.line('16 MiB', [(model.ERROR / MIB, y) for y in (0.003, 200)],
                      f'with lines {TARGET}')

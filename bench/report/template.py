@@ -4,7 +4,7 @@ import re
 
 import model
 from markdown import grouped
-from raw import Error, Figure
+from raw import KERNELS, Error, Figure
 
 
 class Template:
@@ -31,6 +31,29 @@ class Template:
             raise Error(f'bench/rows has no row {name}')
         machine = self.machine(cpus)
         return machine.figure(kernel, name) if machine else None
+
+    def killed(self):
+        """What was killed where one task was large, by kernel: one word per check."""
+        said = {}
+        for machine in self.results.qemu:
+            for kernel in KERNELS:
+                for raw in machine.runs.get(kernel, []):
+                    for name in raw.lines:
+                        if name.startswith('oom') and name.endswith('victim'):
+                            said.setdefault(kernel, []).extend(w[0] for w in raw.lines[name] if w)
+        return said
+
+    def say_targets(self):
+        """How many are missed, of those that have a figure of some kernel."""
+        tried = [(row, machine) for machine in self.results.qemu for row in self.rows.values()
+                 if row.measured(machine) and row.verdict(machine)]
+        missed = [pair for pair in tried if pair[0].verdict(pair[1]) == 'MISSED']
+        blind = [machine for row, machine in missed if row.limit(machine) is None]
+        text = (f'Of {len(tried)} targets, each for one row and one number of CPUs, '
+                f'{len(missed)} are missed')
+        if blind:
+            text += f', {len(blind)} of them because the kernel to compare with has no figure'
+        return text + '.'
 
     def say_figure(self, name, cpus, kernel):
         figure = self.figure(name, cpus, kernel)
