@@ -30,6 +30,7 @@
 #define MAX_WORKERS	8
 #define WORKER_STACK	(256 * 1024)
 #define MAX_HUGE	(32UL << 20)
+#define LEAK		(96L << 10)
 
 /* An operation uses other CPUs than the one before it in this list. */
 enum op {
@@ -152,33 +153,6 @@ static void crew_stop(void)
 	pthread_barrier_wait(&crew.start);
 	for (int i = 0; i < crew.nr_threads; i++)
 		pthread_join(crew.thread[i], NULL);
-}
-
-/*
- * An empty file whose pages count as RssFile: on ramfs if it can be had, else
- * in the current directory, if that is neither tmpfs nor on top of one.
- */
-static int open_plain_file(void)
-{
-	struct statfs fs;
-	int dir, fd;
-
-	dir = rss_mount("ramfs");
-	if (dir < 0)
-		dir = open(".", O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return -1;
-	fd = openat(dir, "rss_stat.tmp", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-		    0600);
-	if (fd >= 0)
-		unlinkat(dir, "rss_stat.tmp", 0);
-	close(dir);
-	if (fd >= 0 && (fstatfs(fd, &fs) || fs.f_type == TMPFS_MAGIC ||
-			fs.f_type == OVERLAYFS_SUPER_MAGIC)) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
 }
 
 FIXTURE(rss_stat)
@@ -372,7 +346,7 @@ TEST_F(rss_stat, memfd_shared)
 
 TEST_F(rss_stat, file_private)
 {
-	int fd = open_plain_file();
+	int fd = rss_open_plain_file();
 
 	if (fd < 0)
 		SKIP(return, "no file system but tmpfs to make a file in");
@@ -381,7 +355,7 @@ TEST_F(rss_stat, file_private)
 
 TEST_F(rss_stat, file_shared)
 {
-	int fd = open_plain_file();
+	int fd = rss_open_plain_file();
 
 	if (fd < 0)
 		SKIP(return, "no file system but tmpfs to make a file in");
@@ -597,6 +571,58 @@ TEST_F(rss_stat, stat)
 		seen = rss_read_stat("/proc/self/stat");
 		EXPECT_EQ(seen - known.base.rss, op == OP_WRITE ? n : 0);
 	}
+}
+
+static void *end_thread(void *arg)
+{
+	return NULL;
+}
+
+FIXTURE(rss_stat_freed)
+{
+};
+
+FIXTURE_SETUP(rss_stat_freed)
+{
+}
+
+FIXTURE_TEARDOWN(rss_stat_freed)
+{
+}
+
+/*
+ * Per-CPU memory of processes goes when they do. These would leave behind
+ * LEAK bytes for each CPU, if it were a word for each of four counters. The
+ * figure is that of the whole machine, which may do other things.
+ */
+TEST_F_TIMEOUT(rss_stat_freed, threads, 120)
+{
+	const long nr = LEAK / (4 * sizeof(long));
+	const long leak = LEAK / 1024 * sysconf(_SC_NPROCESSORS_CONF);
+	long before, more = 0;
+	pthread_t thread;
+	pid_t pid;
+
+	for (int try = 0; try < 3; try++) {
+		ASSERT_EQ(rss_read_file("/proc/meminfo"), 0);
+		if (!strstr(rss_buf, "\nPercpu:"))
+			SKIP(return, "/proc/meminfo has no Percpu");
+		before = rss_field("\nPercpu:");
+		for (long i = 0; i < nr; i++) {
+			pid = fork();
+			ASSERT_GE(pid, 0);
+			if (!pid)
+				_exit(pthread_create(&thread, NULL, end_thread,
+						     NULL));
+			ASSERT_EQ(waitpid(pid, NULL, 0), pid);
+		}
+		ASSERT_EQ(rss_read_file("/proc/meminfo"), 0);
+		more = (rss_field("\nPercpu:") - before) * psize() / 1024;
+		if (more < leak / 2)
+			break;
+	}
+	TH_LOG("%ld KiB more after %ld processes", more, nr);
+	EXPECT_LT(more, leak / 2);
 }
 
 TEST_HARNESS_MAIN

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mman.h>
 #include <linux/mount.h>
 #include <sched.h>
@@ -17,7 +18,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "kselftest.h"
@@ -217,15 +220,41 @@ static inline int rss_mount(const char *type)
 }
 
 /*
- * How far an approximate sum of one counter that all CPUs use may be from the
- * truth, in pages, or -1 if the kernel does not tell. It tells in batches.
+ * An empty file whose pages count as RssFile: on ramfs if it can be had, else
+ * in the current directory, if that is neither tmpfs nor on top of one.
  */
-static inline long rss_declared_error(void)
+static inline int rss_open_plain_file(void)
 {
-	const long allowed = RSS_ERROR / psize();
-	long batches, least;
+	struct statfs fs;
+	int dir, fd;
+
+	dir = rss_mount("ramfs");
+	if (dir < 0)
+		dir = open(".", O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -1;
+	fd = openat(dir, "rss_stat.tmp", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+		    0600);
+	if (fd >= 0)
+		unlinkat(dir, "rss_stat.tmp", 0);
+	close(dir);
+	if (fd >= 0 && (fstatfs(fd, &fs) || fs.f_type == TMPFS_MAGIC ||
+			fs.f_type == OVERLAYFS_SUPER_MAGIC)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/*
+ * How far an approximate sum of one counter that all CPUs use may be from the
+ * truth, in batches, or -1 if the kernel does not tell.
+ */
+static inline long rss_declared_batches(void)
+{
 	ssize_t len = -1;
 	int debugfs, fd;
+	long batches;
 	char *pos;
 
 	debugfs = rss_mount("debugfs");
@@ -243,11 +272,25 @@ static inline long rss_declared_error(void)
 	pos = strstr(rss_buf, "bound ");
 	if (!pos || sscanf(pos, "bound %ld batches", &batches) != 1)
 		return -1;
-	least = batches * RSS_MIN_BATCH;
-	if (least > allowed)
-		return least;
-	return batches * RSS_MAX_BATCH < allowed ? batches * RSS_MAX_BATCH :
-						   allowed;
+	return batches;
+}
+
+/* The batch that the kernel has chosen, in pages. */
+static inline long rss_batch(long batches)
+{
+	long batch = RSS_MAX_BATCH;
+
+	while (batch > RSS_MIN_BATCH && batches * batch * psize() > RSS_ERROR)
+		batch /= 2;
+	return batch;
+}
+
+/* The same error in pages, or -1. */
+static inline long rss_declared_error(void)
+{
+	const long batches = rss_declared_batches();
+
+	return batches < 0 ? -1 : batches * rss_batch(batches);
 }
 
 #endif /* _MM_RSS_STAT_H */

@@ -45,11 +45,16 @@
 #define FILL_MAX	(256L << 20)
 #define TIMEOUT		120
 
-/* Which side of the truth an approximation of a task's counters is on. */
+/*
+ * Which side of the truth an approximation of a task's counters is on. Lowest
+ * and highest are the ends of the range, in all counters at once.
+ */
 enum skew {
 	SKEW_NONE,
 	SKEW_LOW,
 	SKEW_HIGH,
+	SKEW_LOWEST,
+	SKEW_HIGHEST,
 };
 
 struct task {
@@ -57,7 +62,19 @@ struct task {
 	long more;
 	int adj;
 	enum skew skew;
+	/* Of one thread, which is counted exactly, in any variant. */
+	bool alone;
 	pid_t pid;
+	struct rss rss;
+};
+
+/* Memory that counts in one counter each; what is swapped out was anonymous. */
+enum pool {
+	POOL_ANON,
+	POOL_SWAP,
+	POOL_SHMEM,
+	POOL_FILE,
+	NR_POOLS,
 };
 
 /* The tasks of a cgroup. */
@@ -66,6 +83,11 @@ static struct {
 	int cgroup_fd;
 	int ready[2];
 	bool second_thread;
+	/* Tasks at the lowest end may swap. */
+	bool swap;
+	long batch;
+	int file;
+	int kmsg;
 	/* Pages of the task with the least. */
 	long least;
 	struct task task[MAX_TASKS];
@@ -146,12 +168,13 @@ static void skew_counters(char *pool, enum skew skew)
 
 /*
  * Come to a badness of @target with at most @nr pages. A page may cost a page
- * table, so this may take more than one try.
+ * table, so this may take more than one try. Goes on where it was.
  */
 static void take_memory(char *pool, long nr, long target)
 {
-	long have = 0, diff;
+	static long have;
 	struct rss now;
+	long diff;
 
 	for (int try = 0; try < 10; try++) {
 		if (rss_read(0, &now))
@@ -170,6 +193,85 @@ static void take_memory(char *pool, long nr, long target)
 	}
 	errno = ERANGE;
 	rss_die("a badness of %ld", target);
+}
+
+/* What a CPU lacks at most, or has too much, of each counter. */
+static long end_run(enum skew skew)
+{
+	return skew == SKEW_LOWEST ? crowd.batch / 2 - 1 : crowd.batch / 2;
+}
+
+static bool is_pool_used(enum skew skew, enum pool pool)
+{
+	if (pool == POOL_SWAP)
+		return crowd.swap && skew == SKEW_LOWEST;
+	return pool != POOL_FILE || crowd.file >= 0;
+}
+
+/* By how many pages all counters together are off, at most. */
+static long end_pages(enum skew skew)
+{
+	long nr = 0;
+
+	for (enum pool i = 0; i < NR_POOLS; i++)
+		nr += is_pool_used(skew, i) ? end_run(skew) : 0;
+	return nr * nr_skew_cpus();
+}
+
+/* What a task at an end of the range has more than the smallest. */
+static long most_end_pages(void)
+{
+	return NR_POOLS * crowd.batch / 2 * nr_skew_cpus() + SLACK;
+}
+
+/* Memory that is in the counters before they have parts. */
+static void map_pools(char *pool[NR_POOLS], enum skew skew)
+{
+	const size_t size = nr_skew_cpus() * end_run(skew) * psize();
+
+	for (enum pool i = 0; i < NR_POOLS; i++) {
+		const int fd = i == POOL_FILE ? crowd.file : -1;
+		int flags = i < POOL_SHMEM ? MAP_PRIVATE : MAP_SHARED;
+
+		if (!is_pool_used(skew, i))
+			continue;
+		flags |= fd < 0 ? MAP_ANONYMOUS : 0;
+		pool[i] = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd,
+			       0);
+		if (pool[i] == MAP_FAILED)
+			rss_die("mmap");
+		/* Its page tables are there, too. */
+		touch(pool[i], size / psize());
+		if (skew == SKEW_LOWEST)
+			madvise(pool[i], size, MADV_DONTNEED);
+	}
+}
+
+/*
+ * Counters are furthest from the truth when each CPU has as much of each, or as
+ * little, as it can have without passing it on. It is the first that it counts
+ * for this task.
+ */
+static void go_to_end(char *pool[NR_POOLS], enum skew skew)
+{
+	const long run = end_run(skew), size = run * psize();
+
+	for (int i = 0; i < nr_skew_cpus(); i++) {
+		rss_hop(i);
+		/* Anonymous pages first become what is swapped out. */
+		for (enum pool j = NR_POOLS; j-- > 0;) {
+			if (!is_pool_used(skew, j))
+				continue;
+			if (skew == SKEW_LOWEST)
+				touch(pool[j] + i * size, run);
+			else
+				madvise(pool[j] + i * size, size,
+					MADV_DONTNEED);
+			if (j == POOL_SWAP)
+				madvise(pool[j] + i * size, size,
+					MADV_PAGEOUT);
+		}
+	}
 }
 
 static long count_kills(void)
@@ -204,17 +306,8 @@ static void set_oom_score_adj(int adj)
 /* Go on with what only this task needs; returns the memory it may take. */
 static char *settle_task(long nr_pool)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
 	char *pool;
 
-	if (crowd.second_thread) {
-		pthread_attr_init(&attr);
-		pthread_attr_setstacksize(&attr, STACK_SIZE);
-		errno = pthread_create(&thread, &attr, idle_thread, NULL);
-		if (errno)
-			rss_die("pthread_create");
-	}
 	if (rss_settle())
 		rss_die("mlock");
 	pool = mmap(NULL, nr_pool * psize(), PROT_READ | PROT_WRITE,
@@ -224,27 +317,71 @@ static char *settle_task(long nr_pool)
 	return pool;
 }
 
+/* A stack for a second thread, before settle_task() */
+static char *map_stack(void)
+{
+	char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (stack == MAP_FAILED)
+		rss_die("mmap");
+	return stack;
+}
+
+static void start_second_thread(char *stack)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, stack, STACK_SIZE);
+	errno = pthread_create(&thread, &attr, idle_thread, NULL);
+	if (errno)
+		rss_die("pthread_create");
+}
+
+/* Come to a size, and to what shall be wrong with the counters. */
+static void grow_task(const struct task *task)
+{
+	const bool is_end = task->skew >= SKEW_LOWEST;
+	const long target = crowd.least + task->more;
+	long nr = pool_pages(task->more);
+	char *stack, *pool, *ends[NR_POOLS];
+	long skewed = 0;
+
+	stack = map_stack();
+	pool = settle_task(nr);
+	rss_hop(0);
+	if (is_end) {
+		map_pools(ends, task->skew);
+		take_memory(pool, nr, task->skew == SKEW_LOWEST ?
+				      target - end_pages(task->skew) :
+				      target + end_pages(task->skew));
+	}
+	if (crowd.second_thread && !task->alone)
+		start_second_thread(stack);
+	if (is_end) {
+		go_to_end(ends, task->skew);
+	} else {
+		skew_counters(pool, task->skew);
+		skewed = nr_skew_cpus() * SKEW_RUN;
+	}
+	take_memory(pool + skewed * psize(), nr - skewed, target);
+}
+
 /* A task of the cgroup: come to its size, say so, die when told to. */
 static void run_task(const struct task *task)
 {
-	long nr, skewed;
 	sigset_t usr1;
 	int fd, sig;
-	char *pool;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	set_oom_score_adj(task->adj);
 	fd = memfd_create("rss_stat_oom", MFD_CLOEXEC);
 	if (fd < 0)
 		rss_die("memfd_create");
-	if (task->more >= 0) {
-		nr = pool_pages(task->more);
-		pool = settle_task(nr);
-		skew_counters(pool, task->skew);
-		skewed = nr_skew_cpus() * SKEW_RUN;
-		take_memory(pool + skewed * psize(), nr - skewed,
-			    crowd.least + task->more);
-	}
+	if (task->more >= 0)
+		grow_task(task);
 	if (write(crowd.ready[1], "r", 1) != 1)
 		rss_die("pipe");
 	sigemptyset(&usr1);
@@ -266,6 +403,7 @@ static void measure_least(struct __test_metadata *_metadata)
 
 	pid = clone_into_cgroup(crowd.cgroup_fd);
 	if (!pid) {
+		map_stack();
 		touch(settle_task(pool_pages(0)), 1);
 		if (rss_read(0, &now))
 			rss_die("/proc/self/status");
@@ -310,6 +448,13 @@ FIXTURE_SETUP(rss_stat_oom)
 	if (cg_write(self->cgroup, "memory.swap.max", "0") &&
 	    rss_field("\nSwapTotal:"))
 		SKIP(return, "memory.swap.max cannot be set");
+	/* A kernel that does not tell may have any. */
+	crowd.batch = rss_batch(rss_declared_batches());
+	crowd.file = rss_open_plain_file();
+	if (crowd.file >= 0)
+		ASSERT_EQ(ftruncate(crowd.file, MAX_SKEW_CPUS * RSS_MAX_BATCH *
+						psize()), 0);
+	crowd.kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	ASSERT_EQ(pipe(crowd.ready), 0);
 	sigemptyset(&usr1);
@@ -338,6 +483,7 @@ static struct task *add_task(long more, enum skew skew, int adj)
 	task->more = more;
 	task->skew = skew;
 	task->adj = adj;
+	task->alone = false;
 	return task;
 }
 
@@ -349,7 +495,6 @@ static void start_tasks(struct __test_metadata *_metadata)
 		.events = POLLIN,
 	};
 	char buf[MAX_TASKS];
-	struct rss now;
 
 	for (int i = 0; i < crowd.nr_tasks; i++) {
 		const pid_t pid = clone_into_cgroup(crowd.cgroup_fd);
@@ -365,90 +510,140 @@ static void start_tasks(struct __test_metadata *_metadata)
 			nr_ready += read(crowd.ready[0], buf, sizeof(buf));
 	}
 	for (int i = 0; i < crowd.nr_tasks; i++) {
-		if (crowd.task[i].more < 0)
+		struct task *task = &crowd.task[i];
+
+		if (task->more < 0)
 			continue;
-		ASSERT_EQ(rss_read(crowd.task[i].pid, &now), 0);
-		ASSERT_EQ(badness(&now), crowd.least + crowd.task[i].more);
+		ASSERT_EQ(rss_read(task->pid, &task->rss), 0);
+		ASSERT_EQ(badness(&task->rss), crowd.least + task->more);
 	}
 }
 
+/* The task that the kernel looks at last: it goes by this list. */
+static struct task *find_last(struct __test_metadata *_metadata)
+{
+	char path[PATH_MAX + 16], *line;
+	struct task *last = NULL;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", crowd.cgroup);
+	EXPECT_EQ(rss_read_file(path), 0);
+	for (line = strtok(rss_buf, "\n"); line; line = strtok(NULL, "\n"))
+		for (int i = 0; i < crowd.nr_tasks; i++)
+			if (crowd.task[i].pid == atoi(line))
+				last = &crowd.task[i];
+	EXPECT_NE(last, NULL);
+	return last;
+}
+
 /*
- * Run the tasks that were added and let @filler hit the limit. Returns which
- * task dies, or -1 if more than one does. Without a @limit this is what the
- * tasks have.
+ * What the kernel log says of the task that it has killed. This was the task
+ * that ran then, so it had not begun to give its memory back.
  */
-static int find_victim(struct __test_metadata *_metadata, long limit,
-		       const struct task *filler)
+static void expect_log(struct __test_metadata *_metadata,
+		       const struct task *victim)
+{
+	const char *format =
+		"anon-rss:%ldkB, file-rss:%ldkB, shmem-rss:%ldkB";
+	long anon, file, shmem;
+	char record[1024], *pos;
+	bool found = false;
+	int pid, nr;
+	ssize_t len;
+
+	while ((len = read(crowd.kmsg, record, sizeof(record) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		record[len < 0 ? 0 : len] = '\0';
+		pos = strstr(record, "Killed process ");
+		if (!pos || sscanf(pos, "Killed process %d", &pid) != 1 ||
+		    pid != victim->pid)
+			continue;
+		pos = strstr(pos, "anon-rss:");
+		ASSERT_NE(pos, NULL);
+		nr = sscanf(pos, format, &anon, &file, &shmem);
+		ASSERT_EQ(nr, 3);
+		EXPECT_EQ(anon * 1024 / psize(), victim->rss.anon);
+		EXPECT_EQ(file * 1024 / psize(), victim->rss.file);
+		EXPECT_EQ(shmem * 1024 / psize(), victim->rss.shmem);
+		found = true;
+	}
+	EXPECT_TRUE(found);
+}
+
+/* No more memory than the tasks have, or @limit. */
+static void set_limit(struct __test_metadata *_metadata, long limit)
+{
+	if (crowd.swap)
+		ASSERT_EQ(cg_write_numeric(crowd.cgroup, "memory.swap.max",
+					   cg_read_long(crowd.cgroup,
+							"memory.swap.current")),
+			  0);
+	if (!limit)
+		limit = cg_read_long(crowd.cgroup, "memory.current");
+	ASSERT_EQ(cg_write_numeric(crowd.cgroup, "memory.max", limit), 0);
+}
+
+static void end_tasks(struct __test_metadata *_metadata)
+{
+	ASSERT_EQ(cg_write(crowd.cgroup, "memory.max", "max"), 0);
+	if (crowd.swap)
+		ASSERT_EQ(cg_write(crowd.cgroup, "memory.swap.max", "max"), 0);
+	ASSERT_EQ(cg_killall(crowd.cgroup), 0);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	crowd.nr_tasks = 0;
+}
+
+/*
+ * Run the tasks that were added, let @victim hit the limit and expect that it
+ * dies, alone. It is the one that the kernel looks at last if it is NULL.
+ */
+static void expect_victim(struct __test_metadata *_metadata, long limit,
+			  struct task *victim)
 {
 	struct pollfd filled = {
 		.fd = crowd.ready[0],
 		.events = POLLIN,
 	};
-	int status, index = -1;
-	long kills, current;
+	int status;
+	long kills;
 	pid_t pid;
 	char c;
 
 	if (limit)
-		ASSERT_EQ(cg_write_numeric(crowd.cgroup, "memory.max", limit),
-			  0);
+		set_limit(_metadata, limit);
 	start_tasks(_metadata);
+	if (!victim)
+		victim = find_last(_metadata);
 	kills = count_kills();
 	ASSERT_GE(kills, 0);
-	if (!limit) {
-		current = cg_read_long(crowd.cgroup, "memory.current");
-		ASSERT_EQ(cg_write_numeric(crowd.cgroup, "memory.max", current),
-			  0);
-	}
+	if (!limit)
+		set_limit(_metadata, limit);
+	if (crowd.kmsg >= 0)
+		lseek(crowd.kmsg, 0, SEEK_END);
 
-	ASSERT_EQ(kill(filler->pid, SIGUSR1), 0);
+	ASSERT_EQ(kill(victim->pid, SIGUSR1), 0);
 	pid = waitpid(-1, &status, 0);
 	ASSERT_GT(pid, 0);
 	/* When another has died it stops, if it does not die as well. */
-	while (pid != filler->pid && !waitpid(filler->pid, NULL, WNOHANG)) {
+	while (pid != victim->pid && !waitpid(victim->pid, NULL, WNOHANG)) {
 		if (poll(&filled, 1, 100) != 1)
 			continue;
 		ASSERT_EQ(read(crowd.ready[0], &c, 1), 1);
 		break;
 	}
-	for (int i = 0; i < crowd.nr_tasks; i++)
-		if (crowd.task[i].pid == pid)
-			index = i;
+	EXPECT_EQ(pid, victim->pid) {
+		for (int i = 0; i < crowd.nr_tasks; i++)
+			if (crowd.task[i].pid == pid)
+				TH_LOG("task %d died instead of %ld", i,
+				       (long)(victim - crowd.task));
+	}
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(WTERMSIG(status), SIGKILL);
-	if (waitpid(-1, NULL, WNOHANG) || count_kills() != kills + 1)
-		index = -1;
-
-	ASSERT_EQ(cg_write(crowd.cgroup, "memory.max", "max"), 0);
-	ASSERT_EQ(cg_killall(crowd.cgroup), 0);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
-	return index;
-}
-
-/* Expect that of the tasks that were added @victim dies, alone. */
-static void expect_victim(struct __test_metadata *_metadata, long limit,
-			  const struct task *victim)
-{
-	EXPECT_EQ(find_victim(_metadata, limit, victim), victim - crowd.task);
-	crowd.nr_tasks = 0;
-}
-
-/*
- * Which of the tasks that were added dies, if this is up to the order in which
- * the kernel looks at them. So another task hits the limit. When it needs
- * memory again before the first victim's has come back, there is a second one,
- * and one cannot tell which was the first.
- */
-static int find_first(struct __test_metadata *_metadata, long limit)
-{
-	const struct task *filler = add_task(-1, SKEW_NONE, -1000);
-	int index = -1;
-
-	for (int try = 0; try < 10 && index < 0; try++)
-		index = find_victim(_metadata, limit, filler);
-	crowd.nr_tasks = 0;
-	return index;
+	EXPECT_EQ(waitpid(-1, NULL, WNOHANG), 0);
+	EXPECT_EQ(count_kills(), kills + 1);
+	if (pid == victim->pid && crowd.kmsg >= 0 && victim->more >= 0)
+		expect_log(_metadata, victim);
+	end_tasks(_metadata);
 }
 
 /* The one that has the most, wherever it stands. */
@@ -485,22 +680,60 @@ TEST_F_TIMEOUT(rss_stat_oom, bigger_by_a_page, TIMEOUT)
 	}
 }
 
-/* Of equal ones always the same, whatever an approximation says. */
+/* Of equal ones the last, whatever an approximation says. */
 TEST_F_TIMEOUT(rss_stat_oom, equal, TIMEOUT)
 {
 	const int nr = 3;
-	int first;
 
-	for (int i = 0; i < nr; i++)
-		add_task(0, SKEW_NONE, 0);
-	first = find_first(_metadata, 0);
-	ASSERT_GE(first, 0);
-	ASSERT_LT(first, nr);
-	for (int high = 0; high < nr; high++) {
+	for (int high = -1; high < nr; high++) {
 		for (int i = 0; i < nr; i++)
-			add_task(0, i == high ? SKEW_HIGH : SKEW_LOW, 0);
-		EXPECT_EQ(find_first(_metadata, 0), first);
+			add_task(0, high < 0 ? SKEW_NONE :
+				    i == high ? SKEW_HIGH : SKEW_LOW, 0);
+		expect_victim(_metadata, 0, NULL);
 	}
+}
+
+/*
+ * Two tasks that are a page apart, or equal: one that is counted exactly, and
+ * one whose counters are as far from the truth as they can be.
+ */
+static void check_end(struct __test_metadata *_metadata, enum skew skew,
+		      long diff)
+{
+	const long more = most_end_pages();
+	struct task *exact, *end;
+
+	for (int i = 0; i < 2; i++) {
+		if (i)
+			end = add_task(more, skew, 0);
+		exact = add_task(more + diff, SKEW_NONE, 0);
+		exact->alone = true;
+		if (!i)
+			end = add_task(more, skew, 0);
+		expect_victim(_metadata, 0, !diff ? NULL :
+					    diff > 0 ? exact : end);
+	}
+}
+
+TEST_F_TIMEOUT(rss_stat_oom, lowest, TIMEOUT)
+{
+	check_end(_metadata, SKEW_LOWEST, -1);
+}
+
+TEST_F_TIMEOUT(rss_stat_oom, highest, TIMEOUT)
+{
+	check_end(_metadata, SKEW_HIGHEST, 1);
+}
+
+/* Swap is a counter that can be too low as well. */
+TEST_F_TIMEOUT(rss_stat_oom, lowest_equal, TIMEOUT)
+{
+	ASSERT_EQ(rss_read_file("/proc/meminfo"), 0);
+	if (rss_field("\nSwapFree:") < 2 * most_end_pages())
+		SKIP(return, "no swap space");
+	crowd.swap = true;
+	ASSERT_EQ(cg_write(crowd.cgroup, "memory.swap.max", "max"), 0);
+	check_end(_metadata, SKEW_LOWEST, 0);
 }
 
 /* More candidates than one would want to keep in mind, a page apart. */
@@ -549,25 +782,43 @@ TEST_F_TIMEOUT(rss_stat_oom, protected, TIMEOUT)
 	expect_victim(_metadata, 0, victim);
 }
 
+/* If there is no other, none dies, and the one that needs memory gets none. */
+TEST_F_TIMEOUT(rss_stat_oom, all_protected, TIMEOUT)
+{
+	struct pollfd filled = {
+		.fd = crowd.ready[0],
+		.events = POLLIN,
+	};
+	struct task *filler;
+	long kills;
+
+	add_task(64, SKEW_NONE, -1000);
+	filler = add_task(0, SKEW_NONE, -1000);
+	start_tasks(_metadata);
+	kills = count_kills();
+	set_limit(_metadata, 0);
+	ASSERT_EQ(kill(filler->pid, SIGUSR1), 0);
+	while (!waitpid(-1, NULL, WNOHANG) && poll(&filled, 1, 100) != 1)
+		;
+	EXPECT_EQ(filled.revents, POLLIN);
+	EXPECT_EQ(count_kills(), kills);
+	end_tasks(_metadata);
+}
+
 /*
  * oom_score_adj is in thousandths of the limit, each rounded down to pages. A
  * task with @adj against one that has as much more, or less, by a page: with
- * it the comparison is exact, too.
+ * it the comparison is exact, too. It is worth more than the approximations are
+ * off, with 4 KiB pages and a dozen CPUs.
  */
 static void check_adj(struct __test_metadata *_metadata, int adj)
 {
 	const long limit = 64L << 20 > 2048L * psize() ? 64L << 20 :
 						       2048L * psize();
 	const long worth = adj * (limit / psize() / 1000);
-	int first;
 
-	for (int i = 0; i < 2; i++)
-		add_task(0, SKEW_NONE, 0);
-	first = find_first(_metadata, limit);
-	ASSERT_GE(first, 0);
-
-	for (int i = 0; i < 6; i++) {
-		const long diff = i / 2 - 1;
+	for (int i = 0; i < 12; i++) {
+		const long diff = i / 2 % 3 - 1;
 		const long more = worth > 0 ? worth + diff : 0;
 		struct task *plain, *adjusted;
 		const bool plain_first = i % 2;
@@ -578,22 +829,20 @@ static void check_adj(struct __test_metadata *_metadata, int adj)
 				    SKEW_HIGH, adj);
 		if (!plain_first)
 			plain = add_task(more, SKEW_LOW, 0);
-		if (diff)
-			expect_victim(_metadata, limit,
-				      diff > 0 ? plain : adjusted);
-		else
-			EXPECT_EQ(find_first(_metadata, limit), first);
+		plain->alone = i >= 6;
+		expect_victim(_metadata, limit, diff > 0 ? plain :
+						diff < 0 ? adjusted : NULL);
 	}
 }
 
 TEST_F_TIMEOUT(rss_stat_oom, oom_score_adj_raises, TIMEOUT)
 {
-	check_adj(_metadata, 10);
+	check_adj(_metadata, 64);
 }
 
 TEST_F_TIMEOUT(rss_stat_oom, oom_score_adj_lowers, TIMEOUT)
 {
-	check_adj(_metadata, -10);
+	check_adj(_metadata, -64);
 }
 
 TEST_HARNESS_MAIN

@@ -50,6 +50,7 @@ enum job {
 	JOB_FILL,
 	JOB_DROP,
 	JOB_CHURN,
+	JOB_PEAK,
 	JOB_QUIT,
 };
 
@@ -59,6 +60,7 @@ static struct {
 	pthread_barrier_t end;
 	pthread_t thread[NR_WORKERS];
 	char *map[NR_WORKERS];
+	long peak[NR_WORKERS];
 	int nr_threads;
 	/* Pages of each map. */
 	long nr;
@@ -191,6 +193,9 @@ static void crew_work(int id)
 	case JOB_CHURN:
 		crew_churn(id);
 		break;
+	case JOB_PEAK:
+		crew.peak[id] = maxrss_self();
+		break;
 	case JOB_QUIT:
 		break;
 	}
@@ -301,8 +306,9 @@ static void find_range(void)
 		one = 2 * RSS_MAX_BATCH * sysconf(_SC_NPROCESSORS_CONF);
 	/* RSS is the sum of three counters, and may be off either way. */
 	error = 3 * one;
-	/* Both sides of the range, and an eighth of it. */
-	range = 2 * error + error / 4;
+	/* A CPU is off by a page less on one side. And an eighth of it. */
+	range = 2 * error - 3 * sysconf(_SC_NPROCESSORS_CONF);
+	range += range / 8;
 }
 
 static bool is_memory_for(long nr)
@@ -402,9 +408,9 @@ static void expect_verdict(struct __test_metadata *_metadata,
 }
 
 /*
- * All threads have filled their maps and drop them at once. A thread lowers RSS
- * only after it, or another one, has recorded the peak, so this is exact even
- * if the threads race.
+ * All threads have filled their maps, read the peak, and drop them at once. A
+ * thread lowers RSS only after it, or another one, has recorded the peak, so
+ * this is exact even if the threads race.
  */
 TEST_F_TIMEOUT(rss_stat_peak, recorded, TIMEOUT)
 {
@@ -416,7 +422,12 @@ TEST_F_TIMEOUT(rss_stat_peak, recorded, TIMEOUT)
 		ASSERT_EQ(reset_peak(), 0);
 		crew.round = i;
 		crew_do(JOB_FILL);
+		/* Now and then not, so that it is dropping that records it. */
+		if (i % 2)
+			crew_do(JOB_PEAK);
 		crew_do(JOB_DROP);
+		for (int j = 0; i % 2 && j < (crew.nr_threads ?: 1); j++)
+			judge(&verdict, crew.peak[j], top);
 		judge(&verdict, maxrss_self(), top);
 		judge(&verdict, maxrss_of(RUSAGE_THREAD), top);
 		ASSERT_EQ(rss_read(0, &now), 0);
@@ -716,6 +727,81 @@ TEST_F_TIMEOUT(rss_stat_peak, second_thread, TIMEOUT)
 		EXPECT_LE(told->maxrss, shared->expected +
 					(i % 2 ? 0 : rss_nr_cpus + RUN));
 	}
+}
+
+/*
+ * In a child that is as far from the truth as it can be on up to 16 CPUs: from
+ * the highest approximation to the lowest, and so far up that the new peak has
+ * to be recorded. Returns the peak, and what it was and has to be.
+ */
+static void cross_range(long *before, long *peak, long *top)
+{
+	const long batch = rss_batch(rss_declared_batches());
+	const long nr = rss_nr_cpus < 16 ? rss_nr_cpus : 16;
+	const long high = batch / 2, low = batch - 1, step = 3 * batch / 4;
+	long more = range + 1 - 3 * nr * low;
+	int file = rss_open_plain_file();
+	pthread_t thread;
+	struct rss now;
+	char *pool[3], *rest;
+
+	if (rss_settle())
+		rss_die("mlock");
+	rest = map_pages(range + nr * step);
+	for (int i = 0; i < 3; i++) {
+		const size_t size = nr * low * psize();
+		const int fd = i == 2 ? file : -1;
+
+		if (fd >= 0 && ftruncate(fd, size))
+			rss_die("ftruncate");
+		pool[i] = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			       (i ? MAP_SHARED : MAP_PRIVATE) |
+			       (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+		if (pool[i] == MAP_FAILED)
+			rss_die("mmap");
+		touch(pool[i], nr * high);
+	}
+	/* With a second thread each CPU has a part in the counters. */
+	rss_hop(0);
+	errno = range ? pthread_create(&thread, NULL, idle_thread, NULL) : 0;
+	if (errno)
+		rss_die("pthread_create");
+	for (int i = 0; i < 3; i++)
+		hop_over(drop, pool[i], nr * high, high, 0);
+	if (reset_peak())
+		rss_die("clear_refs");
+	*before = maxrss_self();
+	for (int i = 0; i < 3; i++)
+		hop_over(touch, pool[i], nr * low, low, 0);
+	/* A CPU passes on as much as that at once. */
+	for (long i = 0; more > 0; i++, more -= step) {
+		rss_hop(i % nr);
+		touch(rest + i * step * psize(), step);
+	}
+	*peak = maxrss_self();
+	if (rss_read(0, &now))
+		rss_die("/proc/self/status");
+	*top = now.rss;
+}
+
+/* A peak above the range is recorded, a lower one may be. */
+TEST_F_TIMEOUT(rss_stat_peak, across, TIMEOUT)
+{
+	long *told = (long *)shared;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		crew_forget();
+		cross_range(&told[0], &told[1], &told[2]);
+		_exit(KSFT_PASS);
+	}
+	reap(_metadata, pid);
+	TH_LOG("peak %ld after %ld, and at most %ld", told[1], told[0],
+	       told[2]);
+	EXPECT_GT(told[2] - told[0], range);
+	EXPECT_EQ(told[1], told[2]);
 }
 
 /* In what way a child with threads ends. */
@@ -1040,6 +1126,119 @@ TEST_F_TIMEOUT(rss_stat_peak_race, reset, TIMEOUT)
 	}
 	expect_verdict(_metadata, &verdict, 0);
 	munmap(map, room * psize());
+}
+
+/*
+ * While all threads read the peak, their maps are dropped and it is reset. It
+ * does not come back as one below which no other is recorded.
+ */
+TEST_F_TIMEOUT(rss_stat_peak_race, reset_late, TIMEOUT)
+{
+	const long room = 4 * (range + MARGIN);
+	struct verdict verdict = {};
+	char *map = map_pages(room);
+	long peak, nr;
+
+	if (!is_memory_for(2 * room))
+		SKIP(return, "not %ld MiB of memory available",
+		     2 * room * psize() >> 20);
+	for (int i = 0; i < crew.nr_threads; i++)
+		munmap(crew.map[i], crew.nr * psize());
+	crew.nr = 3 * (range + MARGIN) / crew.nr_threads;
+	for (int i = 0; i < crew.nr_threads; i++)
+		crew.map[i] = map_pages(crew.nr);
+
+	for (int i = 0; i < nr_rounds(room); i++) {
+		crew.round = i;
+		crew_do(JOB_FILL);
+		crew_begin(JOB_PEAK);
+		usleep(1000);
+		for (int j = 0; j < crew.nr_threads; j++)
+			drop(crew.map[j], crew.nr);
+		ASSERT_EQ(reset_peak(), 0);
+		crew_end();
+		peak = maxrss_self();
+		EXPECT_GE(peak, quiet);
+		EXPECT_LE(peak, quiet + crew_pages());
+
+		nr = peak - quiet + range + MARGIN;
+		ASSERT_LE(nr, room);
+		hop_over(touch, map, nr, RUN, i);
+		drop(map, nr);
+		judge(&verdict, maxrss_self(), quiet + nr);
+	}
+	expect_verdict(_metadata, &verdict, 0);
+	munmap(map, room * psize());
+}
+
+/* KSM lowers RSS without a look at the peak. */
+FIXTURE(rss_stat_peak_ksm)
+{
+	bool zero_pages;
+};
+
+static long read_number(const char *path)
+{
+	return rss_read_file(path) ? -1 : atol(rss_buf);
+}
+
+FIXTURE_SETUP(rss_stat_peak_ksm)
+{
+	if (access("/sys/kernel/mm/ksm/run", W_OK) ||
+	    read_number("/sys/kernel/mm/ksm/run"))
+		SKIP(return, "no KSM, or it is in use");
+	self->zero_pages = read_number("/sys/kernel/mm/ksm/use_zero_pages");
+	setup(_metadata, false);
+}
+
+FIXTURE_TEARDOWN(rss_stat_peak_ksm)
+{
+	int fd;
+
+	ksm_stop();
+	fd = open("/sys/kernel/mm/ksm/use_zero_pages", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (!self->zero_pages && write(fd, "0", 1) != 1)
+		TH_LOG("use_zero_pages: %s", strerror(errno));
+	close(fd);
+}
+
+/* The peak until there was a second thread is kept, even so. */
+TEST_F_TIMEOUT(rss_stat_peak_ksm, second_thread, TIMEOUT)
+{
+	struct report *told = &shared->report;
+	const long nr = 500;
+	pid_t pid;
+
+	ASSERT_EQ(ksm_use_zero_pages(), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		pthread_t thread;
+		char *map;
+
+		if (rss_settle())
+			rss_die("mlock");
+		map = map_pages(nr);
+		if (madvise(map, nr * psize(), MADV_MERGEABLE))
+			rss_die("MADV_MERGEABLE");
+		shared->expected = rss_read_statm("/proc/self/statm") + nr;
+		for (long i = 0; i < nr; i++)
+			map[i * psize()] = 0;
+		errno = pthread_create(&thread, NULL, idle_thread, NULL);
+		if (errno)
+			rss_die("pthread_create");
+		for (int i = 0; i < 20 && ksm_get_self_zero_pages() < nr; i++)
+			ksm_start();
+		told->maxrss = maxrss_self();
+		rss_read(0, &told->rss);
+		_exit(KSFT_PASS);
+	}
+	reap(_metadata, pid);
+	/* The stack of the thread needs a few. */
+	EXPECT_LT(told->rss.rss, shared->expected - nr / 2);
+	EXPECT_GE(told->maxrss, shared->expected);
 }
 
 int main(int argc, char **argv)
