@@ -39,6 +39,7 @@ kunit:		## run the KUnit tests of the series
 harness:	## run the library in userspace, with any number of CPUs, under sanitizers
 fuzz:		## machines and sequences that libFuzzer makes up, for DURATION seconds
 mutate:		## faults in the library that the harness has to notice
+mutate-mm:	## faults in the kernel's RSS counters that the kselftests have to notice; hours
 kselftest:	## run the kselftests of the series in QEMU
 stress:		## all that changes RSS at once, with failing allocations, in QEMU
 placement:	## which CPUs share a leaf of the tree: isolated, offline and late ones, in QEMU
@@ -55,7 +56,7 @@ bench-host:	## the same of the running kernel on this machine, in time: some min
 report:		## docs/results.md, its pictures and series/cover-letter, of the raw files
 check:		## prove what must hold
 
-deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness fuzz mutate report check:
+deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness fuzz mutate mutate-mm report check:
 	@rig/$@
 
 bench-quick:
@@ -68,4 +69,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness fuzz mutate stress placement report check clean distclean
+.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness fuzz mutate mutate-mm stress placement report check clean distclean
