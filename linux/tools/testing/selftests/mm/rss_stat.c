@@ -595,7 +595,7 @@ FIXTURE_TEARDOWN(rss_stat_freed)
  * LEAK bytes for each CPU, if it were a word for each of four counters. The
  * figure is that of the whole machine, which may do other things.
  */
-TEST_F_TIMEOUT(rss_stat_freed, threads, 120)
+TEST_F_TIMEOUT(rss_stat_freed, threads, 300)
 {
 	const long nr = LEAK / (4 * sizeof(long));
 	const long leak = LEAK / 1024 * sysconf(_SC_NPROCESSORS_CONF);
