@@ -57,8 +57,8 @@ static int init_test(struct kunit *test)
 {
 	cpus_read_lock();
 	cpumask_copy(&online, cpu_online_mask);
+	nr_online = num_online_cpus();
 	cpus_read_unlock();
-	nr_online = cpumask_weight(&online);
 	run_on(test, cpumask_first(&online));
 	return 0;
 }
@@ -179,10 +179,6 @@ static void number_desc(const unsigned long *n, char *desc)
 {
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%lu", *n);
 }
-
-static const unsigned long batches[] = { 2, 4, 8, 64 };
-
-KUNIT_ARRAY_PARAM(batch, batches, number_desc);
 
 /* ---- Memory ---- */
 
@@ -394,6 +390,10 @@ static void lazy(struct kunit *test)
 }
 
 #ifdef CONFIG_SMP
+
+static const unsigned long batches[] = { 2, 4, 8, 64 };
+
+KUNIT_ARRAY_PARAM(batch, batches, number_desc);
 
 /* ---- The shape of the tree and the placement of CPUs ---- */
 
