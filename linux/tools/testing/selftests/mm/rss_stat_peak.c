@@ -1100,13 +1100,28 @@ TEST_F_TIMEOUT(rss_stat_peak_race, limit, TIMEOUT)
 	EXPECT_EQ(high, 0);
 }
 
+/* The peak is one that can have been, and one above its range is recorded. */
+static void expect_next_peak(struct __test_metadata *_metadata,
+			     struct verdict *verdict, char *map, long room,
+			     int round)
+{
+	const long peak = maxrss_self();
+	const long nr = peak - quiet + range + MARGIN;
+
+	EXPECT_GE(peak, quiet);
+	EXPECT_LE(peak, quiet + crew_pages());
+	ASSERT_LE(nr, room);
+	hop_over(touch, map, nr, RUN, round);
+	drop(map, nr);
+	judge(verdict, maxrss_self(), quiet + nr);
+}
+
 /* A reset that races with new peaks does not hide later ones. */
 TEST_F_TIMEOUT(rss_stat_peak_race, reset, TIMEOUT)
 {
 	const long room = crew_pages() + range + MARGIN;
 	struct verdict verdict = {};
 	char *map = map_pages(room);
-	long peak, nr;
 
 	crew.pinned = true;
 	for (int i = 0; i < nr_rounds(room); i++) {
@@ -1114,15 +1129,7 @@ TEST_F_TIMEOUT(rss_stat_peak_race, reset, TIMEOUT)
 		for (int j = 0; j < 50; j++)
 			ASSERT_EQ(reset_peak(), 0);
 		crew_end();
-		peak = maxrss_self();
-		EXPECT_GE(peak, quiet);
-		EXPECT_LE(peak, quiet + crew_pages());
-
-		nr = peak - quiet + range + MARGIN;
-		ASSERT_LE(nr, room);
-		hop_over(touch, map, nr, RUN, i);
-		drop(map, nr);
-		judge(&verdict, maxrss_self(), quiet + nr);
+		expect_next_peak(_metadata, &verdict, map, room, i);
 	}
 	expect_verdict(_metadata, &verdict, 0);
 	munmap(map, room * psize());
@@ -1137,7 +1144,6 @@ TEST_F_TIMEOUT(rss_stat_peak_race, reset_late, TIMEOUT)
 	const long room = 4 * (range + MARGIN);
 	struct verdict verdict = {};
 	char *map = map_pages(room);
-	long peak, nr;
 
 	if (!is_memory_for(2 * room))
 		SKIP(return, "not %ld MiB of memory available",
@@ -1157,15 +1163,7 @@ TEST_F_TIMEOUT(rss_stat_peak_race, reset_late, TIMEOUT)
 			drop(crew.map[j], crew.nr);
 		ASSERT_EQ(reset_peak(), 0);
 		crew_end();
-		peak = maxrss_self();
-		EXPECT_GE(peak, quiet);
-		EXPECT_LE(peak, quiet + crew_pages());
-
-		nr = peak - quiet + range + MARGIN;
-		ASSERT_LE(nr, room);
-		hop_over(touch, map, nr, RUN, i);
-		drop(map, nr);
-		judge(&verdict, maxrss_self(), quiet + nr);
+		expect_next_peak(_metadata, &verdict, map, room, i);
 	}
 	expect_verdict(_metadata, &verdict, 0);
 	munmap(map, room * psize());
