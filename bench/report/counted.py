@@ -125,12 +125,6 @@ class Counted:
         head = ['CPUs', *model.DESIGNS.values(), model.FEW]
         return or_missing(markdown(head, body), body)
 
-    def say_few_busy(self, design, cpus, distance):
-        return percent(self.contention.few_busy(design, int(cpus), distance))
-
-    def say_near(self):
-        return f'{model.SLOWEST[1]} ns'
-
     def say_flat(self):
         """The best flat counter with the promise of this series, and where it does as well."""
         c = self.contention

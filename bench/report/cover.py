@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The directives of cover-letter.in. A line of a table is one directive."""
 import model
-from markdown import MIB, percent, wrapped
+from markdown import MIB, label, wrapped
 from raw import KERNELS, Figure
 from template import Template
 
@@ -59,9 +59,7 @@ class Letter(Template):
         most, machine = max(shares, key=lambda pair: float(pair[0]))
         if len({share for share, _ in shares}) == 1:
             return f'{most} %'
-        if machine.cpus == machine.possible:
-            return f'{most} % at {machine.cpus}'
-        return f'{most} % at {machine.cpus} of {machine.possible}'
+        return f'{most} % at {label(machine)}'
 
     def say_victims(self):
         said = self.killed().get('patched', [])
@@ -118,12 +116,6 @@ class Letter(Template):
 
     def say_few(self, design, cpus):
         return fixed(self.busiest(design, cpus, 'few'), 0, 1000)
-
-    def say_few_busy(self, design, cpus, distance):
-        return percent(self.contention.few_busy(design, int(cpus), distance))
-
-    def say_near(self):
-        return fixed(model.SLOWEST[1])
 
     def say_busy(self, design, cpus, million):
         """Percent of the time."""

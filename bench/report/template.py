@@ -3,7 +3,7 @@
 import re
 
 import model
-from markdown import grouped
+from markdown import grouped, percent
 from raw import KERNELS, Error, Figure
 
 
@@ -54,6 +54,12 @@ class Template:
         if blind:
             text += f', {len(blind)} of them because the kernel to compare with has no figure'
         return text + '.'
+
+    def say_few_busy(self, design, cpus, distance):
+        return percent(self.contention.few_busy(design, int(cpus), distance))
+
+    def say_near(self):
+        return f'{model.SLOWEST[1]} ns'
 
     def say_figure(self, name, cpus, kernel):
         figure = self.figure(name, cpus, kernel)
