@@ -74,11 +74,16 @@ need_space() {
 		die "$3 needs $2 MB in $1, $free MB are free: make room and run it again"
 }
 
+# lock_file FILE: one script at a time works on what belongs to it
+lock_file() {
+	exec 9> "$1"
+	flock -n 9 || { say "waiting for another run to end"; flock 9; }
+}
+
 # lock: one script at a time changes build/linux, build/tree, linux/ and series/
 lock() {
 	mkdir -p "$build"
-	exec 9> "$build/.lock"
-	flock -n 9 || { say "waiting for another run to end"; flock 9; }
+	lock_file "$build/.lock"
 }
 
 # field FILE NAME: the value of a "name value" line
