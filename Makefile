@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin verbs: each is a script of the same name in rig/.
 
-export LINUX ARCH CONFIG KERNEL RUN CPUS TASKS MEM DURATION RESULTS FORCE NAME KERNEL_SERIES WILL_IT_SCALE
+export LINUX ARCH CONFIG KERNEL RUN CPUS TASKS MEM DURATION RESULTS FORCE NAME KERNEL_SERIES WILL_IT_SCALE HOURS
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile | expand -t 22
@@ -20,7 +20,8 @@ help:
 	@echo '  RUN=show    for boot: no shell; show the tree, sizes of a process, an OOM kill, and end'
 	@echo '  RESULTS=dir raw results of the benches, instead of bench/results'
 	@echo '  WILL_IT_SCALE=dir  where it has been built, for bench-host'
-	@echo '  DURATION=n  seconds, for stress and fuzz'
+	@echo '  DURATION=n  seconds, for stress, debug and fuzz'
+	@echo '  HOURS=n     for soak'
 	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo and bench-quick'
 	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite;'
 	@echo '              for bench-host: do not ask'
@@ -42,6 +43,8 @@ mutate:		## faults in the library that the harness has to notice
 mutate-mm:	## faults in the kernel's RSS counters that the kselftests have to notice; hours
 kselftest:	## run the kselftests of the series in QEMU
 stress:		## all that changes RSS at once, with failing allocations, in QEMU
+debug:		## the same and more in kernels with KASAN, KCSAN or PREEMPT_RT; hours
+soak:		## the same for HOURS in a kernel with all checks that go together
 placement:	## which CPUs share a leaf of the tree: isolated, offline and late ones, in QEMU
 demo:		## base and patched kernel side by side: what the series changes
 clients:	## what ps, top, systemd and the like say on both kernels, in Debian in QEMU
@@ -56,7 +59,7 @@ bench-host:	## the same of the running kernel on this machine, in time: some min
 report:		## docs/results.md, its pictures and series/cover-letter, of the raw files
 check:		## prove what must hold
 
-deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness fuzz mutate mutate-mm report check:
+deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress debug soak placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness fuzz mutate mutate-mm report check:
 	@rig/$@
 
 bench-quick:
@@ -69,4 +72,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness fuzz mutate mutate-mm stress placement report check clean distclean
+.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness fuzz mutate mutate-mm stress debug soak placement report check clean distclean

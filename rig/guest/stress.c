@@ -88,6 +88,7 @@
 	X(KILLED, "process with threads killed")			\
 	X(OFFLINE, "CPU taken offline")					\
 	X(ONLINE, "CPU brought online")					\
+	X(ISOLATED, "CPU isolated by a partition")			\
 	X(FAILED_THREAD, "creation of a thread failed")			\
 	X(FAILED_FORK, "fork failed")					\
 	X(FAILED_MAP, "mmap or munmap failed")				\
@@ -1163,12 +1164,47 @@ static void hotplug(void)
 	}
 }
 
+#define APART	CGROUP "apart/"
+
+/* A CPU is isolated, is all that a process has, and is shared again. */
+static void partition(void)
+{
+	unsigned long seed = now_ms() | 1;
+	char state[64], *p = map(MIB, MAP_PRIVATE);
+
+	if (!p)
+		die("mmap");
+	while (!stopped()) {
+		int cpu = __atomic_load_n(&shared->cpus[1 + random_below(&seed, CPUS - 1)],
+					  __ATOMIC_RELAXED);
+
+		/* What fails, as the CPU is offline by now, is tried with another one. */
+		if (cpu > 0) {
+			snprintf(state, sizeof(state), "%d\n", cpu);
+			try_put(APART "cpuset.cpus", state);
+			try_put(APART "cpuset.cpus.partition", "isolated\n");
+			if (try_get(APART "cpuset.cpus.partition", state, sizeof(state)) > 0 &&
+			    !strcmp(state, "isolated\n")) {
+				happened(ISOLATED);
+				try_put(APART "cgroup.procs", "0\n");
+			}
+		}
+		touch(p, MIB);
+		sleep_ms(random_below(&seed, 50));
+		check(0, "isolated");
+		join_group(CGROUP "cgroup.procs");
+		try_put(APART "cpuset.cpus.partition", "member\n");
+		madvise(p, MIB, MADV_DONTNEED);
+	}
+}
+
 static struct worker {
 	const char *name;
 	void (*run)(void);
 	pid_t pid;
 } workers[] = {
 	{ .name = "hotplug", .run = hotplug },
+	{ .name = "partition", .run = partition },
 	{ .name = "forker", .run = forker },
 	{ .name = "remote", .run = remote },
 	{ .name = "faulty", .run = faulty },
@@ -1284,7 +1320,7 @@ static void set_up(void)
 	put(THP "khugepaged/pages_to_scan", "512");
 	put(KSM "sleep_millisecs", "0");
 	put(KSM "run", "1");
-	if (mkdir(CGROUP "load", 0755) || mkdir(CGROUP "tight", 0755))
+	if (mkdir(CGROUP "load", 0755) || mkdir(CGROUP "tight", 0755) || mkdir(CGROUP "apart", 0755))
 		die("cgroups");
 	put_number(CGROUP "load/memory.max", 6 * MIB);
 	put(TIGHT "memory.swap.max", "0");
@@ -1412,7 +1448,7 @@ static bool no_leaks(void)
 int main(int argc, char **argv)
 {
 	const char *duration = getenv("DURATION");
-	long began, seconds = duration ? atol(duration) : 180, last = 0;
+	long began, percpu, seconds = duration ? atol(duration) : 180, last = 0;
 	bool ok = true, all_ended;
 	int fd, left = 0;
 	long merged;
@@ -1446,6 +1482,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < CPUS; i++)
 		shared->cpus[i] = i;
 	set_up();
+	percpu = field("/proc/meminfo", "Percpu:");
 	check(0, "before");
 	began = now_ms();
 	for (int i = 0; i < NR_WORKERS; i++)
@@ -1488,6 +1525,8 @@ int main(int argc, char **argv)
 	say("# processes killed by the limit of their group, or for want of memory: %ld\n",
 	    shared->lost);
 	say("# comparisons repeated: %ld\n", shared->checks_retried);
+	say("# per-CPU memory: %ld kB before, %ld kB after\n", percpu,
+	    field("/proc/meminfo", "Percpu:"));
 	for (int i = 0; i < NR_KINDS; i++) {
 		char line[128];
 
