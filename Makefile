@@ -8,8 +8,8 @@ help:
 	@echo
 	@echo '  LINUX=dir   use this Linux 7.3 source tree instead of the package'
 	@echo '  ARCH=name   x86_64 or arm64, for kernel, boot, kselftest, stress and demo;'
-	@echo '              um, um-up, um-deep, x86_64 or arm64, for kunit'
-	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kselftest and demo, such as 64,'
+	@echo '              one of the variants at the head of rig/kunit, for kunit'
+	@echo '  CPUS=n      CPUs of the virtual machine, for boot, kunit, kselftest and demo, such as 64,'
 	@echo '              or 4of255: 4 online of 255 possible ones (arm64: of 512);'
 	@echo '              several of these for bench and bench-quick'
 	@echo '  CONFIG=...  fragments of configs/, such as debug, or pages-64k for arm64, for kunit,'
@@ -26,7 +26,7 @@ help:
 	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite;'
 	@echo '              for bench-host: do not ask'
 
-deps:		## install the tools that everything here needs (Debian)
+deps:		## install the tools that all this needs but make matrix (Debian)
 fetch:		## get the source of the base kernel: build/linux
 tree:		## base kernel + series as a git branch to work on: build/tree
 absorb:		## write the commits of build/tree back into linux/ and series/
@@ -36,7 +36,8 @@ apply-check:	## which of Debian's kernels the series applies to; downloads 160 M
 docs:		## render the page of the series, with Documentation/core-api: build/docs
 kernel:		## build the base and the patched kernel: build/x86_64 or build/arm64
 boot:		## a shell in the patched kernel, in QEMU
-kunit:		## run the KUnit tests of the series
+kunit:		## run the KUnit tests of the series, then a thousand processes
+matrix:		## the same on nine architectures, with up to 4096 possible CPUs; hours
 harness:	## run the library in userspace, with any number of CPUs, under sanitizers
 fuzz:		## machines and sequences that libFuzzer makes up, for DURATION seconds
 mutate:		## faults in the library that the harness has to notice
@@ -59,7 +60,7 @@ bench-host:	## the same of the running kernel on this machine, in time: some min
 report:		## docs/results.md, its pictures and series/cover-letter, of the raw files
 check:		## prove what must hold
 
-deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest stress debug soak placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness fuzz mutate mutate-mm report check:
+deps fetch tree absorb series bisect apply-check docs kernel boot kunit matrix kselftest stress debug soak placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness fuzz mutate mutate-mm report check:
 	@rig/$@
 
 bench-quick:
@@ -72,4 +73,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness fuzz mutate mutate-mm stress debug soak placement report check clean distclean
+.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit matrix kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness fuzz mutate mutate-mm stress debug soak placement report check clean distclean
