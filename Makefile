@@ -36,7 +36,7 @@ apply-check:	## which of Debian's kernels the series applies to; downloads 160 M
 docs:		## render the page of the series, with Documentation/core-api: build/docs
 kernel:		## build the base and the patched kernel: build/x86_64 or build/arm64
 boot:		## a shell in the patched kernel, in QEMU
-kunit:		## run the KUnit tests of the series, then a thousand processes
+kunit:		## run the KUnit tests of the series; in QEMU, a thousand processes after them
 matrix:		## the same on nine architectures, with up to 4096 possible CPUs; hours
 harness:	## run the library in userspace, with any number of CPUs, under sanitizers
 fuzz:		## machines and sequences that libFuzzer makes up, for DURATION seconds

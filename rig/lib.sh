@@ -80,6 +80,9 @@ lock_file() {
 	flock -n 9 || { say "waiting for another run to end"; flock 9; }
 }
 
+# plain FILE: what a guest wrote to it, as text
+plain() { tr -d '\r\000' < "$1"; }
+
 # lock: one script at a time changes build/linux, build/tree, linux/ and series/
 lock() {
 	mkdir -p "$build"

@@ -5,7 +5,7 @@
 #include <sys/swap.h>
 
 bool have_injection, have_kmemleak;
-static bool have_probes;
+static bool have_probes, have_thp;
 
 static void inject(const char *name, const char *times)
 {
@@ -71,10 +71,13 @@ void set_up(void)
 	/* Warnings, but no tables of figures whenever memory is short. */
 	put("/proc/sys/kernel/printk", "5");
 	try_put("/proc/sys/kernel/hung_task_timeout_secs", "90");
-	put(THP "enabled", "madvise");
-	put(THP "khugepaged/scan_sleep_millisecs", "0");
-	put(THP "khugepaged/alloc_sleep_millisecs", "0");
-	put(THP "khugepaged/pages_to_scan", "512");
+	have_thp = !access(THP, F_OK);
+	if (have_thp) {
+		put(THP "enabled", "madvise");
+		put(THP "khugepaged/scan_sleep_millisecs", "0");
+		put(THP "khugepaged/alloc_sleep_millisecs", "0");
+		put(THP "khugepaged/pages_to_scan", "512");
+	}
 	put(KSM "sleep_millisecs", "0");
 	put(KSM "run", "1");
 	if (mkdir(CGROUP "load", 0755) || mkdir(TIGHT, 0755) || mkdir(APART, 0755))
@@ -150,6 +153,9 @@ bool possible(enum kind kind)
 		return have_injection;
 	case ACTIVATED:
 		return have_probes;
+	case COLLAPSE:
+	case KHUGEPAGED:
+		return have_thp;
 	default:
 		return true;
 	}

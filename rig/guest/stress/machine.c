@@ -80,10 +80,9 @@ void partition(void)
 			try_put(APART "cpuset.cpus", state);
 			try_put(APART "cpuset.cpus.partition", "isolated\n");
 			if (try_get(APART "cpuset.cpus.partition", state, sizeof(state)) > 0 &&
-			    !strcmp(state, "isolated\n")) {
+			    !strcmp(state, "isolated\n") &&
+			    try_put(APART "cgroup.procs", "0\n"))
 				happened(ISOLATED);
-				try_put(APART "cgroup.procs", "0\n");
-			}
 		}
 		touch(p, MIB);
 		sleep_ms(random_below(&seed, 50));

@@ -63,7 +63,7 @@ static bool reap(void)
 		workers[i].pid = 0;
 		/* The memory cgroup may kill, nothing else. */
 		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
-			shared->lost++;
+			__atomic_fetch_add(&shared->lost, 1, __ATOMIC_RELAXED);
 		} else if (status) {
 			say("# %s ended with status %#x\n", workers[i].name, status);
 			failure("a worker ended badly");
@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 	check(0, "after");
 	put(KSM "run", "2");
 
-	say("# processes killed by the limit of their group, or for want of memory: %ld\n",
+	say("# workers killed by the limit of their group, or for want of memory: %ld\n",
 	    shared->lost);
 	say("# comparisons repeated: %ld\n", shared->checks_retried);
 	say("# per-CPU memory: %ld kB before, %ld kB after\n", percpu,
