@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Thin verbs: each is a script of the same name in rig/.
 
-export LINUX ARCH CONFIG KERNEL RUN CPUS TASKS MEM DURATION RESULTS FORCE NAME KERNEL_SERIES WILL_IT_SCALE HOURS
+export LINUX ARCH CONFIG KERNEL RUN CPUS TASKS MEM REPEAT TESTS DURATION RESULTS FORCE NAME KERNEL_SERIES WILL_IT_SCALE HOURS
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile | expand -t 22
@@ -23,6 +23,8 @@ help:
 	@echo '  DURATION=n  seconds, for stress, debug and fuzz'
 	@echo '  HOURS=n     for soak'
 	@echo '  TASKS=n     tasks that the OOM killer chooses among, for demo and bench-quick'
+	@echo '  TESTS=...   some of the tests, such as "mm:ksft_thp.sh proc:read", for selftests; a test'
+	@echo '              that differs is run REPEAT=n times more'
 	@echo '  FORCE=1     for tree: drop work in build/tree; for absorb: overwrite;'
 	@echo '              for bench-host: do not ask'
 
@@ -49,6 +51,7 @@ soak:		## the same for HOURS in a kernel with all checks that go together
 placement:	## which CPUs share a leaf of the tree: isolated, offline and late ones, in QEMU
 demo:		## base and patched kernel side by side: what the series changes
 clients:	## what ps, top, systemd and the like say on both kernels, in Debian in QEMU
+selftests:	## the kernel's own selftests on both kernels, in Debian in QEMU; an hour
 deb:		## packages of both kernels for this machine: build/deb
 check-deb:	## install such packages in Debian in QEMU, and boot them
 check-here:	## what the running kernel says of processes with known memory: a second
@@ -60,7 +63,8 @@ bench-host:	## the same of the running kernel on this machine, in time: some min
 report:		## docs/results.md, its pictures and series/cover-letter, of the raw files
 check:		## prove what must hold
 
-deps fetch tree absorb series bisect apply-check docs kernel boot kunit matrix kselftest stress debug soak placement demo clients deb check-deb check-here bench bench-host bench-writes bench-native harness fuzz mutate mutate-mm report check:
+verbs = deps fetch tree absorb series bisect apply-check docs kernel boot kunit matrix kselftest stress debug soak placement demo clients selftests deb check-deb check-here bench bench-host bench-writes bench-native harness fuzz mutate mutate-mm report check
+$(verbs):
 	@rig/$@
 
 bench-quick:
@@ -73,4 +77,4 @@ clean:		## remove what was built, keep the fetched source and build/tree
 distclean:	## remove build/ altogether, build/tree with it
 	rm -rf build
 
-.PHONY: help deps fetch tree absorb series bisect apply-check docs kernel boot kunit matrix kselftest demo clients deb check-deb check-here bench bench-quick bench-host bench-writes bench-native harness fuzz mutate mutate-mm stress debug soak placement report check clean distclean
+.PHONY: help $(verbs) bench-quick clean distclean
