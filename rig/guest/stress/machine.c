@@ -30,12 +30,35 @@ void huge(void)
 	}
 }
 
+static int is_online(int cpu)
+{
+	char path[64];
+
+	/* It cannot be taken offline, and has no such file. */
+	if (!cpu)
+		return true;
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+	return field(path, "");
+}
+
+/* At boot these need not be the first ones: one thread of each core comes before the others. */
+void list_cpus(void)
+{
+	int possible = sysconf(_SC_NPROCESSORS_CONF), cpu = 0;
+
+	for (int i = 0; i < CPUS; i++) {
+		while (cpu < possible && is_online(cpu) <= 0)
+			cpu++;
+		shared->cpus[i] = cpu < possible ? cpu++ : -1;
+	}
+}
+
 static bool set_online(int cpu, bool online)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	if (field(path, "") == online || !try_put(path, online ? "1" : "0"))
+	if (is_online(cpu) == online || !try_put(path, online ? "1" : "0"))
 		return false;
 	happened(online ? ONLINE : OFFLINE);
 	return true;

@@ -110,8 +110,7 @@ int main(int argc, char **argv)
 	if (shared == MAP_FAILED)
 		return 1;
 
-	for (int i = 0; i < CPUS; i++)
-		shared->cpus[i] = i;
+	list_cpus();
 	set_up();
 	percpu = field("/proc/meminfo", "Percpu:");
 	check(0, "before");

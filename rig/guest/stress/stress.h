@@ -139,6 +139,9 @@ void take_counts(long *count);
 bool possible(enum kind kind);
 bool no_leaks(void);
 
+/* machine.c */
+void list_cpus(void);
+
 /* forker.c */
 extern char shared_fd[16];
 
