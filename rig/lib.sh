@@ -83,6 +83,9 @@ lock_file() {
 # plain FILE: what a guest wrote to it, as text
 plain() { tr -d '\r\000' < "$1"; }
 
+# ended FILE: the guest that wrote this came to its end, and what it ran succeeded
+ended() { plain "$1" | grep -qx 'exit 0'; }
+
 # lock: one script at a time changes build/linux, build/tree, linux/ and series/
 lock() {
 	mkdir -p "$build"
