@@ -37,23 +37,21 @@ static void error(const char *format, ...)
 	putchar('\n');
 }
 
+static void die(const char *what)
+{
+	error("%s", what);
+	exit(1);
+}
+
+#include "../guest/files.h"
+
 /* The value of a line of /proc/PID/status, in KiB; -1 if there is none. */
 static long status(const char *pid, const char *name)
 {
-	char path[32], line[128];
-	long value = -1;
-	FILE *file;
+	char path[32], text[8192];
 
 	snprintf(path, sizeof(path), "/proc/%s/status", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return -1;
-	while (value < 0 && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, name, strlen(name)))
-			value = atol(line + strlen(name) + 1);
-	}
-	fclose(file);
-	return value;
+	return try_get(path, text, sizeof(text)) < 0 ? -1 : number(text, name);
 }
 
 /* This program has a few pages, and at least one. */
@@ -98,10 +96,10 @@ static int threads(void)
 		}
 	}
 	pthread_barrier_wait(&barrier);
-	before = status("self", "RssAnon");
+	before = status("self", "RssAnon:");
 	pthread_barrier_wait(&barrier);
 	pthread_barrier_wait(&barrier);
-	most = status("self", "RssAnon");
+	most = status("self", "RssAnon:");
 	pthread_barrier_wait(&barrier);
 	for (i = 0; i < n; i++)
 		pthread_join(thread[i], NULL);
@@ -110,7 +108,7 @@ static int threads(void)
 	most -= before + n * (TOUCHED / 1024);
 	if (most < 0 || most > (n + 1) * page)
 		error("%ld threads touch 1 MiB each: RssAnon grows by that and %ld KiB", n, most);
-	most = status("self", "RssAnon") - before;
+	most = status("self", "RssAnon:") - before;
 	/* Less of the stacks */
 	if (most < -n * 4 * page || most > (n + 1) * page)
 		error("%ld threads end: RssAnon is %ld KiB more than before", n, most);
@@ -142,7 +140,7 @@ int main(int argc, char **argv)
 	long rss;
 
 	if (!strcmp(argv[0], "child"))
-		return !plausible(status("self", "VmRSS"));
+		return !plausible(status("self", "VmRSS:"));
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (getpid() == 1) {
@@ -158,7 +156,7 @@ int main(int argc, char **argv)
 
 	n_threads = threads();
 	n_processes = processes();
-	rss = status("1", "VmRSS");
+	rss = status("1", "VmRSS:");
 	if (!plausible(rss))
 		error("VmRSS is %ld kB", rss);
 	printf("forks: %s - %d processes, %d threads, VmRSS %ld kB, pages of %ld KiB\n",

@@ -30,15 +30,12 @@ void huge(void)
 	}
 }
 
-static int is_online(int cpu)
+static const char *online_file(int cpu)
 {
-	char path[64];
+	static char path[64];
 
-	/* It cannot be taken offline, and has no such file. */
-	if (!cpu)
-		return true;
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	return field(path, "");
+	return path;
 }
 
 /* At boot these need not be the first ones: one thread of each core comes before the others. */
@@ -47,7 +44,8 @@ void list_cpus(void)
 	int possible = sysconf(_SC_NPROCESSORS_CONF), cpu = 0;
 
 	for (int i = 0; i < CPUS; i++) {
-		while (cpu < possible && is_online(cpu) <= 0)
+		/* The first one is online, and may have no such file. */
+		while (cpu && cpu < possible && field(online_file(cpu), "") <= 0)
 			cpu++;
 		shared->cpus[i] = cpu < possible ? cpu++ : -1;
 	}
@@ -55,10 +53,9 @@ void list_cpus(void)
 
 static bool set_online(int cpu, bool online)
 {
-	char path[64];
+	const char *path = online_file(cpu);
 
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	if (is_online(cpu) == online || !try_put(path, online ? "1" : "0"))
+	if (field(path, "") == online || !try_put(path, online ? "1" : "0"))
 		return false;
 	happened(online ? ONLINE : OFFLINE);
 	return true;
