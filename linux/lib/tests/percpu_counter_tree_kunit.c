@@ -27,6 +27,7 @@
 #include <linux/preempt.h>
 #include <linux/random.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
@@ -95,6 +96,7 @@ static void destroy_group(void *data)
 	struct group *g = data;
 
 	percpu_counter_tree_destroy_many(g->c, g->n);
+	kvfree(g->items);
 }
 
 /* Counters for the time of a test, zeroed, and their items, poisoned. */
@@ -107,12 +109,13 @@ static struct group *alloc_group(struct kunit *test, unsigned int n)
 	g->n = n;
 	g->c = kunit_kcalloc(test, n, sizeof(*g->c), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, g->c);
-	/* Aligned to its size, so also to a cache line. */
+	/* Aligned to its size or to a page, so also to a cache line. */
 	size = roundup_pow_of_two(size);
-	g->items = kunit_kmalloc(test, size, GFP_KERNEL);
+	g->items = kvmalloc(size, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, g->items);
 	memset(g->items, POISON, size);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, destroy_group, g));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, destroy_group, g));
 	return g;
 }
 
