@@ -123,7 +123,8 @@ input_id() {
 		-cf - linux series | sha256sum
 }
 
-# report NAME COMMAND...: run one test, print its result; what it printed is shown if it failed
+# report NAME COMMAND...: run one test, print its result; what it printed is shown if it failed, what
+# failed in it first
 report() {
 	test_name=$1
 	shift
@@ -131,7 +132,10 @@ report() {
 		echo "ok - $test_name"
 	else
 		echo "not ok - $test_name"
-		printf '%s\n' "$said" | head -n 40 | sed 's/^/# /'
+		{
+			printf '%s\n' "$said" | grep '^not ok' || :
+			printf '%s\n' "$said" | head -n 40
+		} | sed 's/^/# /'
 	fi
 }
 
