@@ -86,6 +86,9 @@ plain() { tr -d '\r\000' < "$1"; }
 # ended FILE: the guest that wrote this came to its end, and what it ran succeeded
 ended() { plain "$1" | grep -qx 'exit 0'; }
 
+# unskipped TAP: it has results, and none of them was skipped
+unskipped() { [ -s "$1" ] && ! grep '# SKIP' "$1"; }
+
 # lock: one script at a time changes build/linux, build/tree, linux/ and series/
 lock() {
 	mkdir -p "$build"

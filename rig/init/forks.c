@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A thread on each CPU touches memory, then a thousand processes are created and end, in each of
- * which a second thread touches memory. RSS must be what follows from that. As the first process of a kernel that has run its KUnit tests (rig/kunit)
- * it then ends the machine, in the way that kunit.py has asked the kernel for.
+ * which a second thread touches memory. RSS must be what follows from that. As the first process of
+ * a kernel that has run its KUnit tests (rig/kunit) it then ends the machine, in the way that
+ * kunit.py has asked the kernel for.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
