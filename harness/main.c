@@ -124,7 +124,7 @@ static u64 number(const char *name, u64 otherwise)
 	return value && *value ? strtoull(value, NULL, 0) : otherwise;
 }
 
-/* Returns whether all cases passed. */
+/* Returns whether there were cases, if a user has not chosen others, and all passed. */
 static bool run_test(const struct test *t, unsigned int how)
 {
 	unsigned int only = number("CPUS", 0), last = t->up_to ? *t->up_to : NR_CPUS;
@@ -140,6 +140,9 @@ static bool run_test(const struct test *t, unsigned int how)
 		for (seed = first; ok && seed < first + seeds; seed++, nr++)
 			ok = run_case(t, cpus, seed);
 	}
+	if (!nr && only)
+		return true;
+	ok &= nr > 0;
 	printf("%sok - %s: %lu cases\n", ok ? "" : "not ", test_name, nr);
 	return ok;
 }
@@ -155,11 +158,17 @@ int main(int argc, char **argv)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	__sanitizer_set_death_callback(show_case);
 #endif
-	for (a = 2; a < argc; a++)
+	for (a = 2; a < argc; a++) {
 		for (t = 0; t < ARRAY_SIZE(tests); t++)
-			if (!strcmp(argv[a], tests[t].name) &&
-			    (!chosen || !*chosen || !strcmp(chosen, argv[a])))
-				failed |= !run_test(&tests[t], full ? FULL :
-						    strcmp(how, "quick") ? FAST : QUICK);
+			if (!strcmp(argv[a], tests[t].name))
+				break;
+		if (t == ARRAY_SIZE(tests)) {
+			printf("not ok - %s: there is no such test\n", argv[a]);
+			failed = 1;
+		} else if (!chosen || !*chosen || !strcmp(chosen, argv[a])) {
+			failed |= !run_test(&tests[t], full ? FULL :
+					    strcmp(how, "quick") ? FAST : QUICK);
+		}
+	}
 	return failed;
 }

@@ -86,8 +86,8 @@ plain() { tr -d '\r\000' < "$1"; }
 # ended FILE: the guest that wrote this came to its end, and what it ran succeeded
 ended() { plain "$1" | grep -qx 'exit 0'; }
 
-# unskipped TAP: it has results, and none of them was skipped
-unskipped() { [ -s "$1" ] && ! grep '# SKIP' "$1"; }
+# unskipped TAP [PATTERN]: it has results, and none was skipped but what matches
+unskipped() { [ -s "$1" ] && ! grep '# SKIP' "$1" | grep -v "${2:-^\$}"; }
 
 # lock: one script at a time changes build/linux, build/tree, linux/ and series/
 lock() {
@@ -154,12 +154,13 @@ silent() {
 # kunit_passed LOG TREE: a kernel of this source ran KUnit tests before it ended this log, and all
 # passed
 kunit_passed() {
-	kunit_said=$(python3 "$2/tools/testing/kunit/kunit.py" parse "$1")
+	kunit_status=0
+	kunit_said=$(python3 "$2/tools/testing/kunit/kunit.py" parse "$1") || kunit_status=$?
 	printf '%s\n' "$kunit_said" | tail -n 40
 	case $kunit_said in
 	*Testing\ complete*failed:\ [1-9]* | *Testing\ complete*crashed:\ [1-9]*) return 1 ;;
 	*Testing\ complete*errors:\ [1-9]*) return 1 ;;
-	*Testing\ complete*passed:\ [1-9]*) ;;
+	*Testing\ complete*passed:\ [1-9]*) return "$kunit_status" ;;
 	*)	return 1 ;;
 	esac
 }
