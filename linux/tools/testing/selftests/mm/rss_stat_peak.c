@@ -2,11 +2,12 @@
 /*
  * Peaks of the resident set size: ru_maxrss and VmHWM.
  *
- * A peak is never 0, never above what RSS was, and never below an RSS that
- * /proc/PID/{status,statm,stat} has shown since the peak was last reset. With
- * one thread it is exact. With more, it is below the truth by no more than the
- * range of the approximate RSS, and a peak that is higher than the one recorded
- * by more than this range is recorded to the page.
+ * A peak is never 0, and never below an RSS that /proc/PID/{status,statm,stat}
+ * has shown since the peak was last reset. It is not above what RSS was, unless
+ * pages move between CPUs during a sum. With one thread it is exact. With more,
+ * it is below the truth by no more than the range of the approximate RSS, and a
+ * peak that is higher than the one recorded by more than this range is recorded
+ * to the page.
  *
  * The kernel counts in parts, one per CPU. So threads touch and drop pages on
  * different CPUs. Each has a mapping of its own, whose size is the most that
