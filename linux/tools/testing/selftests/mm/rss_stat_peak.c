@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mman.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -811,6 +812,7 @@ enum end {
 	END_THREAD_EXIT,
 	END_KILL,
 	END_EXEC,
+	END_VFORK_EXEC,
 	END_DROP,
 	NR_ENDS,
 };
@@ -852,12 +854,26 @@ static void run_child(enum end end, int nr_threads, bool twice, int fd)
 		kill(getpid(), SIGKILL);
 		break;
 	case END_EXEC:
+	case END_VFORK_EXEC:
 		exec_reporter(fd);
 		break;
 	default:
 		break;
 	}
 	_exit(KSFT_PASS);
+}
+
+/* CLONE_VFORK does not imply CLONE_VM. */
+static pid_t start_child(enum end end)
+{
+	struct clone_args args = {
+		.flags = CLONE_VFORK,
+		.exit_signal = SIGCHLD,
+	};
+
+	if (end != END_VFORK_EXEC)
+		return fork();
+	return syscall(SYS_clone3, &args, sizeof(args));
 }
 
 /* wait4() reports all that the threads of a child have touched. */
@@ -868,6 +884,7 @@ TEST_F_TIMEOUT(rss_stat_peak, child, TIMEOUT)
 		[END_THREAD_EXIT] = "exit of a thread",
 		[END_KILL] = "SIGKILL",
 		[END_EXEC] = "exec",
+		[END_VFORK_EXEC] = "exec with CLONE_VFORK",
 		[END_DROP] = "all dropped before",
 	};
 	struct verdict verdict[NR_ENDS] = {};
@@ -877,11 +894,12 @@ TEST_F_TIMEOUT(rss_stat_peak, child, TIMEOUT)
 	for (int i = 0; i < NR_ENDS * 6; i++) {
 		const enum end end = i % NR_ENDS;
 		const bool twice = i / NR_ENDS % 2 && end != END_DROP;
-		const pid_t pid = fork();
 		long peak;
+		pid_t pid;
 
-		ASSERT_GE(pid, 0);
 		crew.round = i;
+		pid = start_child(end);
+		ASSERT_GE(pid, 0);
 		if (!pid)
 			run_child(end, crew.nr_threads, twice, null);
 		peak = reap(_metadata, pid);
