@@ -13,6 +13,7 @@
  * environment: DURATION in seconds
  */
 #include "stress.h"
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -110,6 +111,8 @@ int main(int argc, char **argv)
 	if (shared == MAP_FAILED)
 		return 1;
 
+	/* Who reads a pipe may have been killed by the limit of its group. */
+	signal(SIGPIPE, SIG_IGN);
 	list_cpus();
 	set_up();
 	percpu = field("/proc/meminfo", "Percpu:");
