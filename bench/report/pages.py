@@ -2,6 +2,7 @@
 """The directives of results.md.in."""
 import fnmatch
 import os
+from collections import Counter
 
 import model
 from counted import Counted
@@ -44,9 +45,9 @@ class Page(Template, Counted, Timed, Missed):
         runs = {kind: [] for kind in kinds}
         for machine in self.results.qemu + self.results.host:
             kind = machine.all_runs()[0].head('kind') or 'kind missing'
-            # Run 0 has what is measured once.
-            runs[kind] += [sum(raw.head('run') != '0' for raw in some)
-                           for some in machine.runs.values()]
+            # Of the same figures. Run 0 has what is measured once.
+            runs[kind] += [n for some in machine.runs.values() for n in Counter(
+                raw.head('sets') for raw in some if raw.head('run') != '0').values()]
 
         def all_of(kind, name, absent='missing'):
             found = {raw.head(name) for raw in kinds[kind]} - {None, 'none'}
