@@ -70,7 +70,8 @@ void set_up(void)
 	put("/proc/sys/vm/oom_dump_tasks", "0");
 	/* Warnings, but no tables of figures whenever memory is short. */
 	put("/proc/sys/kernel/printk", "5");
-	try_put("/proc/sys/kernel/hung_task_timeout_secs", "90");
+	/* Of a machine that may have other work. */
+	try_put("/proc/sys/kernel/hung_task_timeout_secs", "600");
 	have_thp = !access(THP, F_OK);
 	if (have_thp) {
 		put(THP "enabled", "madvise");
