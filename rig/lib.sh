@@ -29,6 +29,18 @@ need_number() {
 	[ "$2" -le "$3" ] || die "$1 is a number from 1 to $3, not '$2'"
 }
 
+# need_known KIND LIST NAME...: what the user named are words of LIST
+need_known() {
+	kind=$1 known=$2
+	shift 2
+	for name; do
+		case " $known " in
+		*" $name "*) ;;
+		*)	die "there is no $kind $name; ${kind}s are $known" ;;
+		esac
+	done
+}
+
 # need_fragments LIST: what the user gave as CONFIG names fragments of configs/
 need_fragments() {
 	for fragment in $1; do

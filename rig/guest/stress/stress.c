@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 		ok &= result(no_leaks(), "kmemleak finds nothing of the counters");
 	else
 		say("ok - kmemleak # SKIP not in this kernel\n");
-	ok &= result(!shared->failures, "counters equal what the page tables hold, and no process failed");
+	ok &= result(!shared->failures,
+		     "counters equal what the page tables hold, and no process failed");
 	return !ok;
 }
