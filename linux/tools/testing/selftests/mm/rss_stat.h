@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -245,15 +246,11 @@ static inline int rss_open_plain_file(void)
 	return fd;
 }
 
-/*
- * How far an approximate sum of one counter that all CPUs use may be from the
- * truth, in batches, or -1 if the kernel does not tell.
- */
-static inline long rss_declared_batches(void)
+/* The number after @name in what debugfs says of the counters, or -1. */
+static inline long rss_declared(const char *name)
 {
 	ssize_t len = -1;
 	int debugfs, fd;
-	long batches;
 	char *pos;
 
 	debugfs = rss_mount("debugfs");
@@ -268,10 +265,17 @@ static inline long rss_declared_batches(void)
 	if (len <= 0)
 		return -1;
 	rss_buf[len] = '\0';
-	pos = strstr(rss_buf, "bound ");
-	if (!pos || sscanf(pos, "bound %ld batches", &batches) != 1)
-		return -1;
-	return batches;
+	pos = strstr(rss_buf, name);
+	return pos ? strtol(pos + strlen(name), NULL, 10) : -1;
+}
+
+/*
+ * How far an approximate sum of one counter that all CPUs use may be from the
+ * truth, in batches, or -1 if the kernel does not tell.
+ */
+static inline long rss_declared_batches(void)
+{
+	return rss_declared(" bound ");
 }
 
 /* The batch that the kernel has chosen, in pages. */
@@ -290,6 +294,80 @@ static inline long rss_declared_error(void)
 	const long batches = rss_declared_batches();
 
 	return batches < 0 ? -1 : batches * rss_batch(batches);
+}
+
+/* Write to a file of tracefs; what the trace has is dropped. */
+static inline int rss_write_at(int dir, const char *name, const char *text)
+{
+	const ssize_t len = strlen(text);
+	ssize_t ret;
+	int fd;
+
+	fd = openat(dir, name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ret = write(fd, text, len);
+	close(fd);
+	return ret == len ? 0 : -1;
+}
+
+/* Make an instance of tracefs, open it, and put its name into @name. */
+static inline int rss_open_trace(char *name, size_t size)
+{
+	int tracefs, instance = -1;
+
+	tracefs = rss_mount("tracefs");
+	if (tracefs < 0)
+		return -1;
+	snprintf(name, size, "instances/rss_stat.%d", getpid());
+	if (mkdirat(tracefs, name, 0700))
+		name[0] = '\0';
+	else
+		instance = openat(tracefs, name, O_DIRECTORY | O_CLOEXEC);
+	close(tracefs);
+	return instance;
+}
+
+/* Remove an instance, if there is one, when no file of it is open any more. */
+static inline int rss_remove_trace(const char *name)
+{
+	int tracefs, ret;
+
+	if (!name[0])
+		return 0;
+	tracefs = rss_mount("tracefs");
+	if (tracefs < 0)
+		return -1;
+	ret = unlinkat(tracefs, name, AT_REMOVEDIR);
+	close(tracefs);
+	return ret;
+}
+
+/* All that an instance of tracefs has recorded; to be freed. */
+static inline char *rss_read_trace(int instance)
+{
+	size_t room = 1 << 20, len = 0;
+	char *text = malloc(room);
+	ssize_t ret;
+	int fd;
+
+	fd = openat(instance, "trace", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || !text)
+		rss_die("trace");
+	while ((ret = read(fd, text + len, room - len - 1)) > 0) {
+		len += ret;
+		if (len < room - 1)
+			continue;
+		room *= 2;
+		text = realloc(text, room);
+		if (!text)
+			rss_die("realloc");
+	}
+	if (ret < 0)
+		rss_die("trace");
+	close(fd);
+	text[len] = '\0';
+	return text;
 }
 
 #endif /* _MM_RSS_STAT_H */

@@ -308,6 +308,9 @@ static void find_range(void)
 		one = 2 * RSS_MAX_BATCH * sysconf(_SC_NPROCESSORS_CONF);
 	/* RSS is the sum of three counters, and may be off either way. */
 	error = 3 * one;
+	/* With one possible CPU the counters are exact. */
+	if (!error)
+		return;
 	/* A CPU is off by a page less on one side. And an eighth of it. */
 	range = 2 * error - 3 * sysconf(_SC_NPROCESSORS_CONF);
 	range += range / 8;
