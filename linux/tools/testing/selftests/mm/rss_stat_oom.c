@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,8 +42,12 @@
 /* More than a task's page tables and what differs from task to task. */
 #define SLACK		32
 #define STACK_SIZE	(256 * 1024)
+/* Seconds after which the kernel writes whole reports again. */
+#define RATELIMIT	5
 /* More than any limit that a test sets. */
 #define FILL_MAX	(256L << 20)
+/* What a task has more than another so that their ranges are apart, at most. */
+#define MAX_GAP		(32L << 20)
 #define TIMEOUT		120
 
 /*
@@ -98,6 +103,7 @@ FIXTURE(rss_stat_oom)
 {
 	char root[PATH_MAX];
 	char cgroup[PATH_MAX];
+	char trace[64];
 	bool enabled_memory;
 };
 
@@ -470,6 +476,8 @@ FIXTURE_SETUP(rss_stat_oom)
 
 FIXTURE_TEARDOWN_PARENT(rss_stat_oom)
 {
+	if (rss_remove_trace(self->trace))
+		TH_LOG("%s is left in tracefs", self->trace);
 	if (self->cgroup[0])
 		cg_destroy(self->cgroup);
 	if (self->enabled_memory)
@@ -535,6 +543,36 @@ static struct task *find_last(struct __test_metadata *_metadata)
 	return last;
 }
 
+/* Three sizes at @pos, in KiB, are those of a task. */
+static void expect_sizes(struct __test_metadata *_metadata, const char *pos,
+			 const char *format, const struct rss *rss)
+{
+	long anon, file, shmem;
+	int nr;
+
+	ASSERT_NE(pos, NULL);
+	nr = sscanf(pos, format, &anon, &file, &shmem);
+	ASSERT_EQ(nr, 3);
+	EXPECT_EQ(anon * 1024 / psize(), rss->anon);
+	EXPECT_EQ(file * 1024 / psize(), rss->file);
+	EXPECT_EQ(shmem * 1024 / psize(), rss->shmem);
+}
+
+/* The next record of the kernel log, or NULL. */
+static char *read_log(void)
+{
+	static char record[1024];
+	ssize_t len;
+
+	do {
+		len = read(crowd.kmsg, record, sizeof(record) - 1);
+	} while (len < 0 && errno == EPIPE);
+	if (len <= 0)
+		return NULL;
+	record[len] = '\0';
+	return record;
+}
+
 /*
  * What the kernel log says of the task that it has killed. This was the task
  * that ran then, so it had not begun to give its memory back.
@@ -542,28 +580,17 @@ static struct task *find_last(struct __test_metadata *_metadata)
 static void expect_log(struct __test_metadata *_metadata,
 		       const struct task *victim)
 {
-	const char *format =
-		"anon-rss:%ldkB, file-rss:%ldkB, shmem-rss:%ldkB";
-	long anon, file, shmem;
-	char record[1024], *pos;
+	const char *name = "Killed process ";
+	char *record, *pos;
 	bool found = false;
-	int pid, nr;
-	ssize_t len;
 
-	while ((len = read(crowd.kmsg, record, sizeof(record) - 1)) > 0 ||
-	       (len < 0 && errno == EPIPE)) {
-		record[len < 0 ? 0 : len] = '\0';
-		pos = strstr(record, "Killed process ");
-		if (!pos || sscanf(pos, "Killed process %d", &pid) != 1 ||
-		    pid != victim->pid)
+	while ((record = read_log())) {
+		pos = strstr(record, name);
+		if (!pos || atoi(pos + strlen(name)) != victim->pid)
 			continue;
-		pos = strstr(pos, "anon-rss:");
-		ASSERT_NE(pos, NULL);
-		nr = sscanf(pos, format, &anon, &file, &shmem);
-		ASSERT_EQ(nr, 3);
-		EXPECT_EQ(anon * 1024 / psize(), victim->rss.anon);
-		EXPECT_EQ(file * 1024 / psize(), victim->rss.file);
-		EXPECT_EQ(shmem * 1024 / psize(), victim->rss.shmem);
+		expect_sizes(_metadata, strstr(pos, "anon-rss:"),
+			     "anon-rss:%ldkB, file-rss:%ldkB, shmem-rss:%ldkB",
+			     &victim->rss);
 		found = true;
 	}
 	EXPECT_TRUE(found);
@@ -736,6 +763,115 @@ TEST_F_TIMEOUT(rss_stat_oom, lowest_equal, TIMEOUT)
 	check_end(_metadata, SKEW_LOWEST, 0);
 }
 
+/* Returns whether @record is the row of @task in the table of all tasks. */
+static bool check_row(struct __test_metadata *_metadata, const char *record,
+		      const struct task *task)
+{
+	long rss, anon, file, shmem, pgtables, swap;
+	char *pos = strstr(record, ";[");
+	int nr, pid;
+
+	if (!pos)
+		return false;
+	nr = sscanf(pos, ";[%d] %*d %*d %*d %ld %ld %ld %ld %ld %ld", &pid,
+		    &rss, &anon, &file, &shmem, &pgtables, &swap);
+	if (nr != 7 || pid != task->pid)
+		return false;
+	EXPECT_EQ(rss, task->rss.rss);
+	EXPECT_EQ(anon, task->rss.anon);
+	EXPECT_EQ(file, task->rss.file);
+	EXPECT_EQ(shmem, task->rss.shmem);
+	EXPECT_EQ(pgtables / psize(), task->rss.pgtables);
+	EXPECT_EQ(swap, task->rss.swap);
+	return true;
+}
+
+/* What the log says until the memory of @victim was reaped. */
+static void expect_report(struct __test_metadata *_metadata,
+			  const struct task *victim, const struct task *other)
+{
+	const char *name = "oom_reaper: reaped process ";
+	int nr_rows = 0;
+	char *record, *pos;
+	struct rss now;
+
+	for (int i = 0; i < 1000;) {
+		record = read_log();
+		if (!record) {
+			usleep(10000);
+			i++;
+			continue;
+		}
+		nr_rows += check_row(_metadata, record, victim);
+		nr_rows += check_row(_metadata, record, other);
+		pos = strstr(record, name);
+		if (!pos || atoi(pos + strlen(name)) != victim->pid)
+			continue;
+		ASSERT_EQ(rss_read(victim->pid, &now), 0);
+		EXPECT_LT(now.rss, victim->rss.rss);
+		expect_sizes(_metadata, strstr(pos, "anon-rss:"),
+			     "anon-rss:%ldkB, file-rss:%ldkB, shmem-rss:%ldkB",
+			     &now);
+		EXPECT_EQ(nr_rows, 2);
+		return;
+	}
+	EXPECT_TRUE(false)
+		TH_LOG("the victim was not reaped");
+}
+
+/*
+ * The table of tasks, the trace event, and what is left when the memory of the
+ * victim was reaped. It is traced, so that it stops before it gives up its
+ * memory itself.
+ */
+TEST_F_TIMEOUT(rss_stat_oom, report, TIMEOUT)
+{
+	const int stopped = SIGTRAP | PTRACE_EVENT_EXIT << 8;
+	struct task *victim, *other;
+	int instance, status;
+	char *text, line[64];
+
+	if (crowd.kmsg < 0)
+		SKIP(return, "no /dev/kmsg");
+	if (rss_read_file("/proc/sys/vm/oom_dump_tasks") || !atoi(rss_buf))
+		SKIP(return, "vm.oom_dump_tasks is 0");
+	instance = rss_open_trace(self->trace, sizeof(self->trace));
+	if (instance < 0)
+		SKIP(return, "tracefs: %s", strerror(errno));
+	ASSERT_EQ(rss_write_at(instance, "events/oom/mark_victim/enable", "1"),
+		  0);
+	ASSERT_EQ(rss_read_file("/proc/meminfo"), 0);
+	crowd.swap = rss_field("\nSwapFree:") >= 2 * most_end_pages();
+	if (crowd.swap)
+		ASSERT_EQ(cg_write(crowd.cgroup, "memory.swap.max", "max"), 0);
+
+	other = add_task(most_end_pages(), SKEW_HIGHEST, 0);
+	victim = add_task(most_end_pages() + 1, SKEW_LOWEST, 0);
+	start_tasks(_metadata);
+	EXPECT_NE(victim->rss.file, victim->rss.shmem);
+	set_limit(_metadata, 0);
+	sleep(RATELIMIT + 1);
+	lseek(crowd.kmsg, 0, SEEK_END);
+	ASSERT_EQ(ptrace(PTRACE_SEIZE, victim->pid, 0, PTRACE_O_TRACEEXIT), 0);
+	ASSERT_EQ(kill(victim->pid, SIGUSR1), 0);
+	ASSERT_EQ(waitpid(-1, &status, 0), victim->pid);
+	ASSERT_TRUE(WIFSTOPPED(status));
+	ASSERT_EQ(status >> 8, stopped);
+	expect_report(_metadata, victim, other);
+	/* It is dying, so that SIGKILL does not wake it. */
+	ASSERT_EQ(ptrace(PTRACE_CONT, victim->pid, 0, 0), 0);
+
+	text = rss_read_trace(instance);
+	snprintf(line, sizeof(line), "mark_victim: pid=%d ", victim->pid);
+	EXPECT_NE(strstr(text, line), NULL);
+	expect_sizes(_metadata, strstr(text, "anon-rss="),
+		     "anon-rss=%ldkB file-rss:%ldkB shmem-rss:%ldkB",
+		     &victim->rss);
+	free(text);
+	close(instance);
+	end_tasks(_metadata);
+}
+
 /* More candidates than one would want to keep in mind, a page apart. */
 TEST_F_TIMEOUT(rss_stat_oom, many_rivals, TIMEOUT)
 {
@@ -802,6 +938,84 @@ TEST_F_TIMEOUT(rss_stat_oom, all_protected, TIMEOUT)
 		;
 	EXPECT_EQ(filled.revents, POLLIN);
 	EXPECT_EQ(count_kills(), kills);
+	end_tasks(_metadata);
+}
+
+/* More than the ranges of two tasks that have used the same few CPUs. */
+static long gap_pages(void)
+{
+	const long gap = 2 * NR_POOLS * rss_declared_error();
+	const long most = MAX_GAP / psize();
+
+	return gap > 0 && gap < most ? gap : most;
+}
+
+/*
+ * Run the tasks, let @filler hit the limit, and kill the first two tasks while
+ * the kernel chooses. A kernel that does not pause between its scans has chosen
+ * by then. Returns how many tasks it has killed.
+ */
+static long exit_meanwhile(struct __test_metadata *_metadata,
+			   struct task *filler)
+{
+	struct pollfd filled = {
+		.fd = crowd.ready[0],
+		.events = POLLIN,
+	};
+	const char *events = "memory.events";
+	long kills, ooms;
+
+	start_tasks(_metadata);
+	set_limit(_metadata, 0);
+	kills = count_kills();
+	ooms = cg_read_key_long(crowd.cgroup, events, "oom ");
+	EXPECT_EQ(kill(filler->pid, SIGUSR1), 0);
+	for (int i = 0; i < 1000; i++) {
+		if (cg_read_key_long(crowd.cgroup, events, "oom ") != ooms)
+			break;
+		usleep(10000);
+	}
+	usleep(300000);
+	for (int i = 0; i < 2; i++)
+		kill(crowd.task[i].pid, SIGKILL);
+	while (!waitpid(filler->pid, NULL, WNOHANG) &&
+	       poll(&filled, 1, 100) != 1)
+		;
+	return count_kills() - kills;
+}
+
+/*
+ * The largest two exit. Of the others, one has a page less than another, but
+ * more than the lower end of its range, and is not killed.
+ */
+TEST_F_TIMEOUT(rss_stat_oom, exiting, TIMEOUT)
+{
+	const long more = most_end_pages();
+	struct task *less, *victim;
+
+	add_task(more + gap_pages(), SKEW_NONE, 0);
+	add_task(more + gap_pages(), SKEW_NONE, 0);
+	victim = add_task(more + 1, SKEW_LOWEST, 0);
+	less = add_task(more, SKEW_NONE, 0);
+	less->alone = true;
+	EXPECT_GT(exit_meanwhile(_metadata, victim), 0);
+	EXPECT_EQ(waitpid(less->pid, NULL, WNOHANG), 0);
+	end_tasks(_metadata);
+}
+
+/* All candidates exit, so that the task which needs memory gets theirs. */
+TEST_F_TIMEOUT(rss_stat_oom, all_exiting, TIMEOUT)
+{
+	const long gap = gap_pages();
+	struct task *filler;
+
+	add_task(gap, SKEW_NONE, 0);
+	add_task(gap, SKEW_NONE, 0);
+	filler = add_task(0, SKEW_NONE, -1000);
+	if (!exit_meanwhile(_metadata, filler))
+		EXPECT_GT(cg_read_long(crowd.cgroup, "memory.current"),
+			  cg_read_long(crowd.cgroup, "memory.max") -
+			  gap * (long)psize());
 	end_tasks(_metadata);
 }
 
