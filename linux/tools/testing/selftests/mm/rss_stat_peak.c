@@ -516,6 +516,74 @@ TEST_F_TIMEOUT(rss_stat_peak, reset, TIMEOUT)
 	munmap(map, nr * psize());
 }
 
+static void page_out(char *map, long nr)
+{
+	if (madvise(map, nr * psize(), MADV_PAGEOUT))
+		rss_die("MADV_PAGEOUT");
+}
+
+/* The peak is @nr pages above the quiet, and RSS has been lowered. */
+static void judge_lowered(struct __test_metadata *_metadata,
+			  struct verdict *verdict, long nr)
+{
+	struct rss now;
+
+	judge(verdict, maxrss_self(), quiet + nr);
+	ASSERT_EQ(rss_read(0, &now), 0);
+	judge(verdict, now.hwm, quiet + nr);
+	EXPECT_LT(now.rss, quiet + nr);
+}
+
+/* Reclaim records the peak before it lowers RSS. */
+TEST_F_TIMEOUT(rss_stat_peak, reclaimed, TIMEOUT)
+{
+	const long nr = range + MARGIN;
+	struct verdict verdict = {};
+	char *map;
+
+	ASSERT_EQ(rss_read_file("/proc/meminfo"), 0);
+	if (rss_field("\nSwapFree:") < nr)
+		SKIP(return, "no swap space");
+	map = map_pages(nr);
+	ASSERT_EQ(reset_peak(), 0);
+	/* Where they were touched, as the LRU batch there has them. */
+	hop_over(touch, map, nr, RUN, 0);
+	hop_over(page_out, map, nr, RUN, 0);
+	judge_lowered(_metadata, &verdict, nr);
+	munmap(map, nr * psize());
+	expect_verdict(_metadata, &verdict, 0);
+}
+
+/* So do those who take pages from a file that is mapped. */
+TEST_F_TIMEOUT(rss_stat_peak, truncated, TIMEOUT)
+{
+	const size_t size = (range + MARGIN) * psize();
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	struct verdict verdict = {};
+	char *map;
+	int fd;
+
+	for (int i = 0; i < 3; i++) {
+		fd = i < 2 ? memfd_create("rss_stat_peak", MFD_CLOEXEC) :
+			     rss_open_plain_file();
+		if (i == 2 && fd < 0)
+			break;
+		ASSERT_GE(fd, 0);
+		ASSERT_EQ(ftruncate(fd, size), 0);
+		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			   0);
+		ASSERT_NE(map, MAP_FAILED);
+		ASSERT_EQ(reset_peak(), 0);
+		hop_over(touch, map, range + MARGIN, RUN, i);
+		ASSERT_EQ(i ? ftruncate(fd, 0) : fallocate(fd, punch, 0, size),
+			  0);
+		judge_lowered(_metadata, &verdict, range + MARGIN);
+		munmap(map, size);
+		close(fd);
+	}
+	expect_verdict(_metadata, &verdict, 0);
+}
+
 static long read_status(const char *path)
 {
 	return rss_read_file(path) ? -1 : rss_field("\nVmRSS:");
