@@ -296,14 +296,14 @@ static inline long rss_declared_error(void)
 	return batches < 0 ? -1 : batches * rss_batch(batches);
 }
 
-/* Write to a file of tracefs; what the trace has is dropped. */
+/* Write @text to a file of tracefs. */
 static inline int rss_write_at(int dir, const char *name, const char *text)
 {
 	const ssize_t len = strlen(text);
 	ssize_t ret;
 	int fd;
 
-	fd = openat(dir, name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	ret = write(fd, text, len);
