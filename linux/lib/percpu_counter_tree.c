@@ -43,10 +43,11 @@
  * The precise sum is @direct + the sum of all totals, so a carry on its way
  * does not change it, and an offline CPU counts. A total lacks the upper three
  * bits of a long. They follow from the root: the sum of totals is taken to be
- * the one nearest to it. On 64-bit kernels they differ by less than 2^60, even
- * if a reader is preempted between the two, as it takes 2^32 adds of the
- * largest size to exceed that. On 32-bit kernels the limit is 2^28 while a sum
- * is taken.
+ * the one nearest to it. They differ by what was added between the two reads
+ * and by all residues. On 64-bit kernels that is less than 2^60, even if a
+ * reader is preempted in between, as it takes more than 2^31 adds of the largest
+ * size to exceed that. On 32-bit kernels it is less than 2^28 if less than 2^27
+ * is added while a sum is taken.
  *
  * ERROR BOUND
  *
@@ -99,7 +100,9 @@
  *   address dependency on @level0 leads to the words, an acquire of it, in
  *   percpu_counter_tree_level0(), to the items.
  * - The bit of a CPU is set before its words go live, and on that CPU. A reader
- *   that knows of a completed add to a word sees the bit.
+ *   that knows of a completed add to a word sees the bit. Setting it is a full
+ *   barrier, so a task that has added to a word of a group finds its first
+ *   counter active, too.
  * - The range is widened before a bit is set, which is a full barrier. An adder
  *   that finds the bit of a node set reads it with acquire.
  */
@@ -130,7 +133,7 @@
 /* Counters that share the items of a group, and so the cache lines. */
 #define COUNTERS	PERCPU_COUNTER_TREE_NODE_COUNTERS
 
-/* An mm has this many. A walk for them is compiled apart: a third shorter. */
+/* An mm is to have so many. Their walk is compiled apart: a third shorter. */
 #define RSS_COUNTERS	4
 
 /* All zero with one possible CPU: there is nothing to share then. */

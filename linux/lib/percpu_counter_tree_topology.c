@@ -269,6 +269,7 @@ DEFINE_SHOW_ATTRIBUTE(map);
 /* After device_initcall(), which learns the caches of the CPUs. */
 static int __init topology_init(void)
 {
+	struct percpu_counter_tree_place *all;
 	unsigned int cpu, i;
 	int ret;
 
@@ -276,18 +277,17 @@ static int __init topology_init(void)
 
 	if (!shape.levels)
 		return 0;
-	places = kvmalloc_array(nr_cpu_ids,
-				sizeof(*places) + 2 * sizeof(*units),
-				GFP_KERNEL);
-	if (!places)
+	all = kvmalloc_array(nr_cpu_ids, sizeof(*all) + 2 * sizeof(*units),
+			     GFP_KERNEL);
+	if (!all)
 		return -ENOMEM;
-	units = (u16 *)(places + nr_cpu_ids);
+	units = (u16 *)(all + nr_cpu_ids);
 	served_by = units + nr_cpu_ids;
 
 	for_each_possible_cpu(cpu) {
 		for (i = 0; i < NR_DOMAINS; i++)
-			places[cpu].id[i] = UNKNOWN;
-		places[cpu].id[PERCPU_COUNTER_TREE_NUMA] = cpu_to_node(cpu);
+			all[cpu].id[i] = UNKNOWN;
+		all[cpu].id[PERCPU_COUNTER_TREE_NUMA] = cpu_to_node(cpu);
 	}
 
 	guard(cpus_read_lock)();
@@ -295,6 +295,8 @@ static int __init topology_init(void)
 						   "lib/pcpu_ctr_tree:online",
 						   came_online, NULL);
 	guard(mutex)(&map_mutex);
+	/* Last: who finds it writes the map. */
+	places = all;
 	for_each_online_cpu(cpu)
 		learn(cpu);
 	write_map(0);

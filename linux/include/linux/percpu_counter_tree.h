@@ -515,7 +515,7 @@ percpu_counter_tree_approximate_sum_positive(struct percpu_counter_tree *c)
  * Context: Any. Visits the CPUs that have added to the group.
  * Return: Everything added and set, in the caller's unit, wrapping like a
  *	   long. Adds in progress may be missed, and nothing else; on 32-bit
- *	   kernels, if they amount to less than 2^28 while the sum is taken.
+ *	   kernels, if less than 2^27 is added while the sum is taken.
  */
 static inline long
 percpu_counter_tree_precise_sum(struct percpu_counter_tree *c)
