@@ -67,6 +67,10 @@ class Raw:
         lines = self.lines.get(name)
         return ' '.join(lines[0]) if lines else None
 
+    def sets(self):
+        """Of figures, each of which is in one set."""
+        return set((self.head('sets') or 'any').split(','))
+
     def wrong(self, name, words):
         return Error(f'{self.path}: "{" ".join([name] + words)}" is not a figure')
 
@@ -115,11 +119,12 @@ class Machine:
     def add(self, kernel, raw):
         """
         Runs of one kernel make a median, so they must be of the same thing; what is compared was
-        measured by the same programs in the same machine, as far as a file says it.
+        measured by the same programs in the same machine, as far as a file says it. Runs of other
+        figures may be of another commit of the series.
         """
         for other in self.all_runs():
             names = ['version', 'config', 'compiler', 'page', 'emulator']
-            if other.head('kernel') == kernel:
+            if other.head('kernel') == kernel and other.sets() & raw.sets():
                 names.append('series')
             if other.head('sets') == raw.head('sets'):
                 names += ['memory', 'tasks', 'programs']

@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <linux/mempolicy.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -20,7 +19,6 @@
 #define SYS_process_madvise	440
 #endif
 
-#define WARM_UP		10
 #define CALLS		200
 #define RANGES		64
 #define MOVED		64
@@ -37,11 +35,6 @@ static struct iovec range[RANGES];
 static int self;
 /* What a child of this program tells another one. */
 static uint64_t *gathered;
-
-static char *map_private(long bytes)
-{
-	return map(bytes, MAP_PRIVATE | MAP_ANONYMOUS);
-}
 
 /*
  * A place for one page. The pages on both sides of it are not mapped, so that
@@ -129,38 +122,6 @@ static void move(void)
 		die("move_pages");
 }
 
-static void usage_of_process(void)
-{
-	struct rusage usage;
-
-	if (getrusage(RUSAGE_SELF, &usage))
-		die("getrusage");
-}
-
-static void usage_of_thread(void)
-{
-	struct rusage usage;
-
-	if (getrusage(RUSAGE_THREAD, &usage))
-		die("getrusage");
-}
-
-/* What work costs each time, without what has to be done before. */
-static uint64_t cost(void (*before)(void), void (*work)(void), int rounds)
-{
-	for (int i = -WARM_UP; i < rounds; i++) {
-		uint64_t start;
-
-		if (before)
-			before();
-		start = now();
-		work();
-		if (i >= 0)
-			took[i] = now() - start;
-	}
-	return middle(rounds);
-}
-
 /* The mean of all rounds, as only some of them take a sum. */
 static uint64_t mean_cost(void (*work)(void), int rounds)
 {
@@ -171,39 +132,22 @@ static uint64_t mean_cost(void (*work)(void), int rounds)
 	return (now() - start) / rounds;
 }
 
-static void show(const char *name, const char *which, uint64_t value)
-{
-	printf("%s%s %lu\n", name, which, value);
-}
-
-/*
- * Run for a few timer ticks in user mode: what getrusage() costs depends on
- * whether a tick has ever found the process there.
- */
-static void use_time(void)
-{
-	uint64_t start = now();
-
-	while (now() - start < 12 * 1000 * 1000)
-		;
-}
-
 static void calls(const char *which)
 {
-	show("dontneed", which, cost(NULL, dontneed, CALLS));
-	show("munmap", which, cost(NULL, map_and_unmap, CALLS));
-	show("madvise_64", which, cost(touch_ranges, advise_ranges, CALLS));
+	show_cost("dontneed", which, cost(NULL, dontneed, CALLS));
+	show_cost("munmap", which, cost(NULL, map_and_unmap, CALLS));
+	show_cost("madvise_64", which, cost(touch_ranges, advise_ranges, CALLS));
 	touch_ranges();
 	use_time();
-	show("rusage_self", which, cost(NULL, usage_of_process, CALLS));
-	show("rusage_thread", which, cost(NULL, usage_of_thread, CALLS));
+	show_cost("rusage_self", which, cost(NULL, usage_of_process, CALLS));
+	show_cost("rusage_thread", which, cost(NULL, usage_of_thread, CALLS));
 }
 
 static void single(void)
 {
 	prepare_pages();
 	calls("");
-	show("stat", "", file_cost("/proc/self/stat"));
+	show_cost("stat", "", file_cost("/proc/self/stat"));
 }
 
 /* As many threads, which all run on the CPU of this one. */
@@ -215,53 +159,34 @@ static void on_one_cpu(void)
 	*gathered = file_cost("/proc/self/stat");
 }
 
-/*
- * An idle CPU keeps the page tables of the thread that it ran last, and each
- * flush of the TLB looks at all such CPUs until the kernel takes them out of
- * the process's mask, which may happen at any time. Free page tables twice:
- * the first time the CPUs leave them, the second time they leave the mask.
- */
-static void leave_tables(void)
-{
-	for (int i = 0; i < 2; i++) {
-		char *p = map_table();
-
-		touch(p, PAGE);
-		if (munmap(p, TABLE))
-			die("munmap");
-	}
-}
-
 static void on_all_cpus(void)
 {
 	static const char which[] = "_threaded";
 	uint64_t spread;
 	char *p;
 
-	for (int i = 0; i < cpus; i++)
-		park_on(i);
-	leave_tables();
+	use_all_cpus();
 	prepare_pages();
 	spread = file_cost("/proc/self/stat");
-	show("stat", which, spread);
+	show_cost("stat", which, spread);
 	if (cpus > 1 && *gathered)
 		printf("walk_per_cpu %ld\n", (long)(spread - *gathered) / (cpus - 1));
 	else if (cpus == 1)
 		printf("walk_per_cpu -\n");
-	show("status", which, file_cost("/proc/self/status"));
-	show("statm", which, file_cost("/proc/self/statm"));
+	show_cost("status", which, file_cost("/proc/self/status"));
+	show_cost("statm", which, file_cost("/proc/self/statm"));
 	calls(which);
 	if (access("/sys/devices/system/node/node1", F_OK))
 		printf("move_pages_threaded -\n");
 	else
-		show("move_pages", which, cost(NULL, move, MOVES) / MOVED);
+		show_cost("move_pages", which, cost(NULL, move, MOVES) / MOVED);
 	growing = map_private(GROWN * GROWTHS * PAGE);
-	show("dontneed_growing", which, mean_cost(grow, GROWTHS));
+	show_cost("dontneed_growing", which, mean_cost(grow, GROWTHS));
 	/* From here on the process stays below its peak. */
 	p = map_private(BELOW);
 	touch(p, BELOW);
 	munmap(p, BELOW);
-	show("dontneed_below", which, cost(NULL, dontneed, CALLS));
+	show_cost("dontneed_below", which, cost(NULL, dontneed, CALLS));
 }
 
 static void *touch_a_page(void *page)
@@ -303,6 +228,6 @@ int main(void)
 	in_child(single);
 	in_child(on_one_cpu);
 	in_child(on_all_cpus);
-	show("threads", "", cost(NULL, create_threads, CREATIONS));
+	show_cost("threads", "", cost(NULL, create_threads, CREATIONS));
 	return failed;
 }

@@ -20,12 +20,8 @@
 
 static void fork_cost(const char *name, bool exec)
 {
-	char *argv[] = { text, "0", NULL }, *envp[] = { NULL };
-	ssize_t length = readlink("/proc/self/exe", text, sizeof(text) - 1);
+	char **argv = this_program(), *envp[] = { NULL };
 
-	if (length < 0)
-		die("/proc/self/exe");
-	text[length] = 0;
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t start = now();
 		pid_t pid = fork();
@@ -40,29 +36,6 @@ static void fork_cost(const char *name, bool exec)
 		took[i] = now() - start;
 	}
 	printf("%s %lu\n", name, middle(ROUNDS));
-}
-
-/*
- * Few enough pages that most rounds see no timer tick, and that the CPU's own
- * lists of free pages serve them. The page table stays.
- */
-static uint64_t fault_cost(void)
-{
-	const int pages = 64;
-	char *p = map(pages * PAGE, MAP_PRIVATE | MAP_ANONYMOUS);
-
-	touch(p, pages * PAGE);
-	for (int i = 0; i < ROUNDS; i++) {
-		uint64_t start;
-
-		if (madvise(p, pages * PAGE, MADV_DONTNEED))
-			die("madvise");
-		start = now();
-		touch(p, pages * PAGE);
-		took[i] = (now() - start) / pages;
-	}
-	munmap(p, pages * PAGE);
-	return middle(ROUNDS);
 }
 
 static void fault_cost_threaded(void)

@@ -3,10 +3,10 @@
  * How the programs here take figures, which they print as lines "name value".
  * Costs are differences of the time stamp counter (on arm64, of the timer),
  * which counts instructions where QEMU runs with -icount shift=0, or of the time
- * in ns if FIGURES_IN_TIME is defined. Each is the mean of the middle half of many repeats of a known
- * piece of work. That leaves out the rounds which a timer tick or RCU got into,
- * and unlike a median does not jump between the two or three costs that a fork
- * has, depending on what the slab caches hold.
+ * in ns if FIGURES_IN_TIME is defined. Each is the mean of the middle half of
+ * many repeats of a known piece of work. That leaves out the rounds which a
+ * timer tick or RCU got into, and unlike a median does not jump between the two
+ * or three costs that a fork has, depending on what the slab caches hold.
  * With FIGURES_IN_TIME the machine is a real one that others use, too: the
  * programs trace in an instance that the caller makes, and leave the rest of
  * the machine alone.
@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ static const bool in_time;
 #define MIB	(1024 * KIB)
 #define TABLE	(PAGE / 8 * PAGE)
 #define ROUNDS	500
+#define WARM_UP	10
 
 /* Whether a child has: what main() returns. */
 static int failed;
@@ -175,6 +177,11 @@ static inline char *map_table(void)
 	return p + before;
 }
 
+static inline char *map_private(long bytes)
+{
+	return map(bytes, MAP_PRIVATE | MAP_ANONYMOUS);
+}
+
 static inline void touch(volatile char *p, long bytes)
 {
 	for (long i = 0; i < bytes; i += PAGE)
@@ -213,6 +220,90 @@ static inline uint64_t file_cost(const char *path)
 		took[i] = now() - start;
 	}
 	return middle(ROUNDS);
+}
+
+/*
+ * Few enough pages that most rounds see no timer tick, and that the CPU's own
+ * lists of free pages serve them. The page table stays.
+ */
+static inline uint64_t fault_cost(void)
+{
+	const int pages = 64;
+	char *p = map(pages * PAGE, MAP_PRIVATE | MAP_ANONYMOUS);
+
+	touch(p, pages * PAGE);
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t start;
+
+		if (madvise(p, pages * PAGE, MADV_DONTNEED))
+			die("madvise");
+		start = now();
+		touch(p, pages * PAGE);
+		took[i] = (now() - start) / pages;
+	}
+	munmap(p, pages * PAGE);
+	return middle(ROUNDS);
+}
+
+static inline void usage_of_process(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage))
+		die("getrusage");
+}
+
+static inline void usage_of_thread(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_THREAD, &usage))
+		die("getrusage");
+}
+
+/* What work costs each time, without what has to be done before. */
+static inline uint64_t cost(void (*before)(void), void (*work)(void), int rounds)
+{
+	for (int i = -WARM_UP; i < rounds; i++) {
+		uint64_t start;
+
+		if (before)
+			before();
+		start = now();
+		work();
+		if (i >= 0)
+			took[i] = now() - start;
+	}
+	return middle(rounds);
+}
+
+static inline void show_cost(const char *name, const char *which, uint64_t value)
+{
+	printf("%s%s %lu\n", name, which, value);
+}
+
+/*
+ * Run for a few timer ticks in user mode: what getrusage() costs depends on
+ * whether a tick has ever found the process there.
+ */
+static inline void use_time(void)
+{
+	uint64_t start = now();
+
+	while (now() - start < 12 * 1000 * 1000)
+		;
+}
+
+/* Arguments with which a program executes itself again, to end at once. */
+static inline char **this_program(void)
+{
+	static char *argv[] = { text, "0", NULL };
+	ssize_t length = readlink("/proc/self/exe", text, sizeof(text) - 1);
+
+	if (length < 0)
+		die("/proc/self/exe");
+	text[length] = 0;
+	return argv;
 }
 
 /*

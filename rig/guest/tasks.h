@@ -45,6 +45,31 @@ static inline void park_on(int cpu)
 }
 
 /*
+ * An idle CPU keeps the page tables of the thread that it ran last, and each
+ * flush of the TLB looks at all such CPUs until the kernel takes them out of
+ * the process's mask, which may happen at any time. Free page tables twice:
+ * the first time the CPUs leave them, the second time they leave the mask.
+ */
+static inline void leave_tables(void)
+{
+	for (int i = 0; i < 2; i++) {
+		char *p = map_table();
+
+		touch(p, PAGE);
+		if (munmap(p, TABLE))
+			die("munmap");
+	}
+}
+
+/* A thread for each CPU, which has run there. For a process without any. */
+static inline void use_all_cpus(void)
+{
+	for (int i = 0; i < cpus; i++)
+		park_on(i);
+	leave_tables();
+}
+
+/*
  * A number of children, each having touched a few pages; setup is what else
  * each does before it waits, and gets its number.
  */
