@@ -60,7 +60,7 @@ deb:		## packages of both kernels for this machine: build/deb
 check-deb:	## install such packages in Debian in QEMU, and boot them
 check-here:	## what the running kernel says of processes with known memory: a second
 bench-quick:	## what the series costs, against its targets: base, floor and patched kernel
-bench:		## the same in full: up to 128 CPUs, three runs; 255 CPUs, 10,000 tasks once; hours
+bench:		## the same in full: up to 255 CPUs, most of it two or three times; hours
 bench-writes:	## count writes to cache lines, with 2 to 8192 CPUs, beside other counters
 bench-native:	## time of adds and sums on the cores of this machine, beside other counters
 bench-host:	## the same of the running kernel on this machine, in time: some minutes, as root
