@@ -40,7 +40,8 @@
  * DESIGN CPUS SINGLE THREADED", bytes of the four counters of a process, where
  * an mm_struct has no other use for these bytes; "range CPUS USED UNDER OVER",
  * pages, when the CPUs from 0 to USED - 1 have used one counter, of 4 KiB pages,
- * and all nodes above them.
+ * and all nodes above them; "spread" is the same for USED CPUs in equal distances
+ * from each other, which use as many nodes as so many can.
  */
 #include "harness.h"
 #include "rivals.h"
@@ -114,27 +115,39 @@ static void show_memory(unsigned int cpus)
 		       single[d] + (d == TREE ? 4 * sizeof(long) * cpus : 0));
 }
 
-static void show_ranges(unsigned int cpus)
+/* Of one counter that every (of / used)th CPU has used, with all nodes above. */
+static void show_range(const char *name, unsigned int cpus, unsigned int used, unsigned int of)
 {
-	unsigned long under, over, batch = rss_batch(4096);
+	unsigned long under = 0, over = 0, batch = rss_batch(4096);
 	struct percpu_counter_tree c;
-	unsigned int used = 0, next, i;
+	unsigned int n, i;
 	void *items;
 
 	items = aligned_alloc(64, percpu_counter_tree_items_size());
 	CHECK(!percpu_counter_tree_init(&c, items, batch, GFP_KERNEL), "init");
-	for (next = 1; used < cpus; next = min(2 * next, cpus)) {
-		for (; used < next; used++) {
-			shim_cpu = used;
-			/* Each node passes on what it has got, up to the root. */
-			for (i = 0; i < 2 << 2 * shape.levels; i++)
-				percpu_counter_tree_add(&c, batch);
-		}
-		under = over = 0;
-		percpu_counter_tree_approximate_accuracy_range(&c, &under, &over);
-		printf("range %u %u %lu %lu\n", cpus, used, under, over);
+	for (n = 0; n < used; n++) {
+		shim_cpu = n * of / used;
+		/* Each node passes on what it has got, up to the root. */
+		for (i = 0; i < 2 << 2 * shape.levels; i++)
+			percpu_counter_tree_add(&c, batch);
 	}
-	CHECK(over == percpu_counter_tree_bound(batch), "range %lu", over);
+	percpu_counter_tree_approximate_accuracy_range(&c, &under, &over);
+	printf("%s %u %u %lu %lu\n", name, cpus, used, under, over);
+	CHECK(used < cpus || over == percpu_counter_tree_bound(batch), "range %lu", over);
+	percpu_counter_tree_destroy(&c);
+	free(items);
+}
+
+static void show_ranges(unsigned int cpus)
+{
+	unsigned int used;
+
+	for (used = 1; used < cpus; used *= 2) {
+		show_range("range", cpus, used, used);
+		show_range("spread", cpus, used, cpus);
+	}
+	show_range("range", cpus, cpus, cpus);
+	show_range("spread", cpus, cpus, cpus);
 }
 
 int main(int argc, char **argv)

@@ -25,14 +25,21 @@ class Counted:
             ['CPUs', *names, 'the same, 16 KiB pages', '64 KiB pages'], body), body)
 
     def say_range(self):
-        c = self.contention
-        counts = [n for n in (64, 256, 512, 1024) if any(key[0] == str(n) for key in c.ranges)]
-        used = sorted({int(key[1]) for key in c.ranges if int(key[0]) in counts})
+        """When the CPUs used are neighbours."""
+        return self.range_table(self.contention.ranges)
+
+    def say_spread(self):
+        """When they are in equal distances from each other."""
+        return self.range_table(self.contention.spreads)
+
+    def range_table(self, ranges):
+        counts = [n for n in (64, 256, 512, 1024) if any(key[0] == str(n) for key in ranges)]
+        used = sorted({int(key[1]) for key in ranges if int(key[0]) in counts})
         body = []
         for n in used:
             line = [str(n)]
             for cpus in counts:
-                pages = c.ranges.get((str(cpus), str(n)))
+                pages = ranges.get((str(cpus), str(n)))
                 line.append('-' if n > cpus else 'missing' if pages is None else
                             f'{pages[0] * 4096 / MIB:.2f} / {pages[1] * 4096 / MIB:.2f}')
             body.append(line)

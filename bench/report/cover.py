@@ -99,7 +99,15 @@ class Letter(Template):
         return cells((6, 15, 17, 21), [cpus, *values])
 
     def say_range(self, cpus, used):
-        pages = self.contention.ranges.get((cpus, used))
+        """Of one counter, in MiB, when neighbours have used it."""
+        return self.most(self.contention.ranges, cpus, used)
+
+    def say_spread(self, cpus, used):
+        """The same, when CPUs in equal distances have."""
+        return self.most(self.contention.spreads, cpus, used)
+
+    def most(self, ranges, cpus, used):
+        pages = ranges.get((cpus, used))
         return fixed(max(pages) if pages else None, 2, 4096 / MIB)
 
     def say_peak(self, cpus):
@@ -162,6 +170,10 @@ class Letter(Template):
         return cells((7, 7, 7, 10, 7, 7), [self.timed(name, design, threads)
                                            for threads in ('1', '2')
                                            for name in ('add', 'add16', 'add512')])
+
+    def say_sum(self, design, cpus):
+        """ns for all four counters of a process."""
+        return fixed(self.results.table('native', 'sum', 2, 1, (1,)).get((design, cpus)))
 
     def say_processor(self):
         native = self.results.single.get('native')

@@ -49,6 +49,7 @@ class Contention:
         self.batches = results.table('writes', 'batch', 2, 1, (0, 1))
         self.memory = results.table('writes', 'memory', 2, 2, (1,))
         self.ranges = results.table('writes', 'range', 2, 2, (0, 1))
+        self.spreads = results.table('writes', 'spread', 2, 2, (0, 1))
         self.transfer = None
         raw = results.single.get('native')
         if raw and 'transfer' in raw.lines:
