@@ -140,7 +140,8 @@ TEST_F_TIMEOUT(rss_stat_trace, not_negative, TIMEOUT)
 	long nr_events = 0, nr_expected = 0;
 	char *room, *map, *pos, *text;
 
-	ASSERT_LE(size, span);
+	if (size > span)
+		SKIP(return, "nodes hold more than a page table maps");
 	room = mmap(NULL, 2 * span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		    0);
 	ASSERT_NE(room, MAP_FAILED);
