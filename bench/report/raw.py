@@ -67,9 +67,10 @@ class Raw:
         lines = self.lines.get(name)
         return ' '.join(lines[0]) if lines else None
 
-    def sets(self):
-        """Of figures, each of which is in one set."""
-        return set((self.head('sets') or 'any').split(','))
+    def shares_figures(self, other):
+        """Each figure is in one set. Files that do not tell may have any."""
+        mine, its = self.head('sets'), other.head('sets')
+        return not mine or not its or bool(set(mine.split(',')) & set(its.split(',')))
 
     def wrong(self, name, words):
         return Error(f'{self.path}: "{" ".join([name] + words)}" is not a figure')
@@ -124,7 +125,7 @@ class Machine:
         """
         for other in self.all_runs():
             names = ['version', 'config', 'compiler', 'page', 'emulator']
-            if other.head('kernel') == kernel and other.sets() & raw.sets():
+            if other.head('kernel') == kernel and other.shares_figures(raw):
                 names.append('series')
             if other.head('sets') == raw.head('sets'):
                 names += ['memory', 'tasks', 'programs']

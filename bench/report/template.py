@@ -58,6 +58,15 @@ class Template:
     def say_few_busy(self, design, cpus, distance):
         return percent(self.contention.few_busy(design, int(cpus), distance))
 
+    def say_once(self, name, cpus):
+        """Nothing, where the text says that a figure was taken once."""
+        machine = self.machine(cpus)
+        for kernel in KERNELS if machine else ():
+            runs = [raw for raw in machine.runs.get(kernel, []) if raw.value(name) is not None]
+            if len(runs) > 1:
+                raise Error(f'{name} was measured {len(runs)} times: a text says once')
+        return ''
+
     def say_near(self):
         return f'{model.SLOWEST[1]} ns'
 

@@ -133,7 +133,7 @@
 /* Counters that share the items of a group, and so the cache lines. */
 #define COUNTERS	PERCPU_COUNTER_TREE_NODE_COUNTERS
 
-/* An mm is to have so many. Their walk is compiled apart: a third shorter. */
+/* RSS has four. A walk for just four is compiled apart: a third shorter. */
 #define RSS_COUNTERS	4
 
 /* All zero with one possible CPU: there is nothing to share then. */

@@ -295,7 +295,7 @@ static int __init topology_init(void)
 						   "lib/pcpu_ctr_tree:online",
 						   came_online, NULL);
 	guard(mutex)(&map_mutex);
-	/* Last: who finds it writes the map. */
+	/* From here on percpu_counter_tree_remap() writes the map. */
 	places = all;
 	for_each_online_cpu(cpu)
 		learn(cpu);

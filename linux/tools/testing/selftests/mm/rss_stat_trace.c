@@ -134,7 +134,7 @@ TEST_F_TIMEOUT(rss_stat_trace, not_negative, TIMEOUT)
 	const long run = batch / 2 - 1;
 	const long nr = run * ((rss_nr_cpus < 16 ? rss_nr_cpus : 16) - 1);
 	const size_t size = (nr + more) * psize();
-	/* What a page table maps is given back at once. */
+	/* What a page table maps is given back at once, on most machines. */
 	const size_t span = psize() * psize() / sizeof(uint64_t);
 	int fds[] = { -1, rss_open_plain_file() };
 	long nr_events = 0, nr_expected = 0;
@@ -169,17 +169,17 @@ TEST_F_TIMEOUT(rss_stat_trace, not_negative, TIMEOUT)
 	text = rss_read_trace(self->instance);
 	for (pos = text; (pos = strstr(pos, " size=")); pos++)
 		nr_events++;
-	EXPECT_EQ(nr_events, nr_expected);
+	/* More if other tasks are to run while pages are given back. */
+	EXPECT_GE(nr_events, nr_expected);
 	EXPECT_EQ(strstr(text, " size=-"), NULL);
 	free(text);
 }
 
 /*
  * Pages that are touched on one CPU. With more threads than one, the size does
- * not change with each: a CPU passes on three quarters of a batch at once, and
- * a node 4.5 batches, or 18 if it is on the second level. So it changes once in
- * two to four thirds of a batch, times four for each level. It would not with
- * a batch of half the size, or of twice.
+ * not change with each: it changes once in three quarters of a batch without
+ * nodes, and once in 4.5 or 18 batches with one or two levels. With half of the
+ * batch, or twice as much, the number of changes is not what is expected here.
  */
 TEST_F_TIMEOUT(rss_stat_trace, seldom, TIMEOUT)
 {
