@@ -83,9 +83,7 @@ class Letter(Template):
     def say_remote(self, cpus):
         """Percent of the updates that were made from outside, of all runs."""
         machine = self.machine(cpus)
-        tables = [raw.table('remote_updates', 0, 2).get(())
-                  for raw in (machine.runs.get('patched', []) if machine else [])]
-        made = [sum(numbers) for numbers in zip(*filter(None, tables))]
+        made = machine.remote('patched') if machine else None
         return fixed(made[0] / made[1] if made and made[1] > 0 else None, 0, 100)
 
     # --- what was counted by running the library

@@ -218,9 +218,7 @@ class Page(Template, Counted, Timed, Missed):
         for machine in self.results.qemu:
             line = [label(machine)]
             for kernel in KERNELS:
-                tables = [raw.table('remote_updates', 0, 2).get(())
-                          for raw in machine.runs.get(kernel, [])]
-                made = [sum(numbers) for numbers in zip(*filter(None, tables))]
+                made = machine.remote(kernel)
                 share = percent(made[0] / made[1]) if made and made[1] > 0 else None
                 line.append(f'{grouped(made[0])} of {grouped(made[1])}, {share}'
                             if share else 'missing')

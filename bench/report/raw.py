@@ -146,6 +146,11 @@ class Machine:
         figure = self.figure(kernel, name)
         return figure.median if isinstance(figure, Figure) else None
 
+    def remote(self, kernel):
+        """Updates of RSS from outside, and all, of all runs together; empty without figures."""
+        tables = [raw.table('remote_updates', 0, 2).get(()) for raw in self.runs.get(kernel, [])]
+        return [sum(numbers) for numbers in zip(*filter(None, tables))]
+
     def hops(self, kernel):
         """Of the first run with any: step, CPUs used, RSS and its approximation in KiB."""
         for raw in self.runs.get(kernel, []):
