@@ -45,9 +45,9 @@
  * bits of a long. They follow from the root: the sum of totals is taken to be
  * the one nearest to it. They differ by what was added between the two reads
  * and by all residues. On 64-bit kernels that is less than 2^60, even if a
- * reader is preempted in between, as it takes more than 2^31 adds of the largest
- * size to exceed that. On 32-bit kernels it is less than 2^28 if less than 2^27
- * is added while a sum is taken.
+ * reader is preempted in between, as it takes more than 2^31 adds of the
+ * largest size to exceed that. On 32-bit kernels it is less than 2^28 if less
+ * than 2^27 is added while a sum is taken.
  *
  * ERROR BOUND
  *
